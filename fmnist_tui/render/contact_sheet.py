@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy.typing as npt
 from fmnist_tui.render.ansi import Colours, to_ansi
 from fmnist_tui.render.cells import Row, Run, merge_runs
 from fmnist_tui.render.renderers import draw_image
-from fmnist_tui.util.text import safe_text
+from fmnist_tui.util.text import cell_width, shorten_middle
 
 Image = npt.NDArray[Any]
 
@@ -42,7 +41,9 @@ def draw_grid(
                     [drawing[line] if line < len(drawing) else () for drawing in drawings], columns
                 )
             )
-        names = [(Run(fit_caption(text, columns)),) for text in captions[start : start + per_line]]
+        names = [
+            (Run(shorten_middle(text, columns)),) for text in captions[start : start + per_line]
+        ]
         rows.append(_join(names, columns))
     return tuple(rows)
 
@@ -58,24 +59,6 @@ def draw_contact_sheet(
     fits = 2 * _count_per_line(FULL, width) >= len(images)
     kind = kind or ("ascii" if colours == "none" else "halfblock")
     return to_ansi(draw_grid(images, captions, FULL if fits else SMALL, width, kind), colours)
-
-
-def fit_caption(text: str, columns: int) -> str:
-    """A caption shortened to at most `columns` cells."""
-    text = safe_text(text)
-    limit = len(text)
-    while cell_width(text) > columns:
-        limit -= 1
-        text = safe_text(text, limit)
-    return text
-
-
-def cell_width(text: str) -> int:
-    """The cells that a text takes: two for an ideograph, none for a combining accent."""
-    return sum(
-        0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
-        for char in text
-    )
 
 
 def _count_per_line(columns: int, width: int) -> int:

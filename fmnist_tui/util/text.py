@@ -76,6 +76,26 @@ def safe_text(value: object, limit: int | None = None) -> str:
     return f"{text[: limit - 1 - tail]}…{text[len(text) - tail :]}"
 
 
+def cell_width(text: str) -> int:
+    """The cells that a text takes: two for an ideograph, none for a combining accent."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
+        for char in text
+    )
+
+
+def shorten_middle(text: str, width: int) -> str:
+    """A text that is safe to show, shortened in the middle to at most `width` cells."""
+    text = safe_text(text)
+    limit = len(text)
+    while cell_width(text) > width:
+        limit -= 1
+        text = safe_text(text, limit)
+    return text
+
+
 def safe_lines(text: str) -> str:
     """Lines of text, each as `safe_text`."""
     return "\n".join(map(safe_text, text.split("\n")))

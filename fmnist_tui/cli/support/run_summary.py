@@ -20,13 +20,13 @@ from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.protocol.validation import find_validation, training_note
 from fmnist_tui.render.line_chart import Line, format_chart
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.util.class_names import short_names
 from fmnist_tui.util.formatting import (
     format_count,
     format_duration,
     format_percent,
     format_percent_range,
 )
-from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -174,12 +174,13 @@ def create_confusion_table(
         collapse_padding=True,
     )
     table.add_column("", no_wrap=True)
-    for name in classes:
-        table.add_column(safe_text(name)[:5], justify="right", no_wrap=True, min_width=6)
+    for name in short_names(classes, 5):
+        table.add_column(name, justify="right", no_wrap=True, min_width=6)
+    names = short_names(classes, 14)
     for true, row in enumerate(confusion):
         total = max(1, sum(row))
         cells = (_draw_cell(count / total, count, true == i) for i, count in enumerate(row))
-        table.add_row(Text(safe_text(classes[true], 14)), *cells)
+        table.add_row(Text(names[true]), *cells)
     return table
 
 

@@ -16,10 +16,9 @@ from rich.style import Style
 from textual.color import Color
 from textual.strip import Strip
 
-from fmnist_tui.render.contact_sheet import cell_width
 from fmnist_tui.render.halfblock import HALF
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
-from fmnist_tui.util.text import safe_text
+from fmnist_tui.util.text import cell_width, safe_text
 
 LEVELS = 8
 # The strongest error colour stands for this share of a row and everything above.

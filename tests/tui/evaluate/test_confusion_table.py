@@ -6,6 +6,7 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.events import MouseScrollDown
 
+from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.tui.screens.evaluate.confusion_layout import ConfusionLayout, describe_cell
 from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
 
@@ -31,11 +32,11 @@ async def test_control_characters_and_markup_in_names_are_escaped() -> None:
 
 
 def test_the_table_uses_the_available_space() -> None:
-    narrow = ConfusionLayout.fit(78, 11, 10, 11, 3)
+    narrow = ConfusionLayout.fit(78, 11, GARMENTS, 3)
     assert (narrow.columns, narrow.rows, narrow.row_height) == (10, 10, 1)
-    wide = ConfusionLayout.fit(130, 31, 10, 11, 3)
+    wide = ConfusionLayout.fit(130, 31, GARMENTS, 3)
     assert wide.cell_width > narrow.cell_width and wide.row_height == 3
-    many = ConfusionLayout.fit(78, 20, 47, 11, 3)
+    many = ConfusionLayout.fit(78, 20, ["a long name"] * 47, 3)
     assert many.columns < 47 and many.rows == 19
     assert many.head_width + many.columns * many.cell_width <= 78
 
@@ -43,7 +44,7 @@ def test_the_table_uses_the_available_space() -> None:
 @pytest.mark.parametrize("size", [(0, 0), (1, 1), (10, 2), (300, 100)])
 @pytest.mark.parametrize("count", [0, 1, 2, 47])
 def test_every_size_has_a_layout(size: tuple[int, int], count: int) -> None:
-    layout = ConfusionLayout.fit(*size, count, 30, 3)
+    layout = ConfusionLayout.fit(*size, ["x" * 30] * count, 3)
     assert (
         layout.cell_width > 0 and layout.rows <= max(count, 1) and layout.columns <= max(count, 1)
     )

@@ -17,13 +17,12 @@ from fmnist_tui.render.contact_sheet import (
     FULL,
     SMALL,
     TINY,
-    cell_width,
     draw_contact_sheet,
     draw_grid,
-    fit_caption,
 )
 from fmnist_tui.render.renderers import draw_image, renderer_names
 from fmnist_tui.util.errors import UsageError
+from fmnist_tui.util.text import cell_width, shorten_middle
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -240,12 +239,12 @@ def test_control_characters_in_captions_are_escaped() -> None:
 
 @given(st.text(max_size=40), st.integers(1, 20))
 def test_captions_fit_their_columns(text: str, columns: int) -> None:
-    assert cell_width(fit_caption(text, columns)) <= columns
+    assert cell_width(shorten_middle(text, columns)) <= columns
 
 
 def test_captions_are_measured_in_cells() -> None:
     assert cell_width("三e\u0301") == 3
-    assert fit_caption("三三三", 4) == "三…"
+    assert shorten_middle("三三三", 4) == "三…"
     rows = draw_grid([garment()] * 2, ["三", "x"], 4, 10, "ascii")
     assert texts(rows)[-1] == "三    x"
 

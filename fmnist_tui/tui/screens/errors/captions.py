@@ -12,47 +12,63 @@ from textual.content import Content
 
 from fmnist_tui.analysis.metrics import softmax
 from fmnist_tui.analysis.predictions import Misclassified, Predictions
-from fmnist_tui.render.contact_sheet import FULL, SMALL
-from fmnist_tui.tui.screens.errors.filters import ALL_ERRORS, ORDERS, pair_name
+from fmnist_tui.render.contact_sheet import FULL
+from fmnist_tui.tui.screens.errors.filters import ALL_ERRORS, ORDERS, Pair, pair_name
 from fmnist_tui.tui.screens.errors.loader import LoadedErrors
 from fmnist_tui.tui.widgets.gallery import Tile
+from fmnist_tui.util.class_names import short_name, short_pair
 from fmnist_tui.util.formatting import format_count, format_percent
-from fmnist_tui.util.text import safe_text
 
-# Letters of each class name by the width of the image.
-_LETTERS = {FULL: 11, SMALL: 3}
-_TINY_LETTERS = 2
+# Around the caption at the cursor.
+_BRACKETS = 2
+# The names of the selected image.
+_FACT_WIDTH = 34
 
 
 def build_tile(
-    miss: Misclassified, classes: Sequence[str], columns: int, image: npt.NDArray[Any] | None
+    miss: Misclassified,
+    classes: Sequence[str],
+    pair: Pair,
+    columns: int,
+    image: npt.NDArray[Any] | None,
 ) -> Tile:
-    """The image with `true → predicted 97 %`, shortened to its size."""
-    letters = _LETTERS.get(columns, _TINY_LETTERS)
-    true, predicted = (
-        safe_text(classes[number])[:letters] for number in (miss.true, miss.predicted)
-    )
+    """The image with `true → predicted`, confidence and index below it; names that all images
+    of the pair have are left out."""
     confidence = ">99 %" if miss.probability > 0.995 else format_percent(miss.probability, 0)
-    caption = f"{true} ✓" if miss.true == miss.predicted else f"{true} → {predicted}"
-    if columns < FULL:
-        caption, confidence = caption.replace(" → ", "→"), confidence.replace(" ", "")
-    if columns >= SMALL:
-        caption = f"{caption} {confidence}"
     note = f"#{miss.index}" + (" no image" if image is None else "")
+    caption = _miss_name(miss, classes, pair, columns)
+    if caption:
+        note = f"{confidence}  {note}"
     pixels = np.zeros((28, 28), np.uint8) if image is None else image
-    return Tile(pixels, Content(caption), Content.styled(note, "$foreground-muted"))
+    return Tile(pixels, Content(caption or confidence), Content.styled(note, "$foreground-muted"))
+
+
+def _miss_name(miss: Misclassified, classes: Sequence[str], pair: Pair, columns: int) -> str:
+    """What distinguishes the image from others of its pair; empty if nothing does."""
+    width = columns - _BRACKETS
+    arrow = " → " if columns >= FULL else "→"
+    true, predicted = pair
+    if true is not None and predicted is not None:
+        return ""
+    if true is not None:
+        arrow = arrow.lstrip()
+        return arrow + short_name(classes, miss.predicted, width - len(arrow))
+    if predicted is not None:
+        arrow = arrow.rstrip()
+        return short_name(classes, miss.true, width - len(arrow)) + arrow
+    return short_pair(classes, miss.true, miss.predicted, width, arrow)
 
 
 def image_facts(
     miss: Misclassified, predictions: Predictions, number: int, count: int
 ) -> list[Content]:
     """The facts about one image, a line each."""
-    true, predicted = (
-        safe_text(predictions.classes[number], 16) for number in (miss.true, miss.predicted)
-    )
-    result = Content.styled(f"✗ {true} → {predicted}", "bold $error")
+    classes = predictions.classes
+    name = short_pair(classes, miss.true, miss.predicted, _FACT_WIDTH)
+    result = Content.styled(f"✗ {name}", "bold $error")
     if miss.true == miss.predicted:
-        result = Content.styled(f"✓ {true}", "bold $success")
+        name = short_name(classes, miss.true, _FACT_WIDTH)
+        result = Content.styled(f"✓ {name}", "bold $success")
     loss = -math.log(max(miss.true_probability, 1e-12))
     return [
         result,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fmnist_tui.analysis.predictions import Misclassified, MissOrder
 from fmnist_tui.tui.widgets.columns import fit_text
+from fmnist_tui.util.class_names import short_name, short_names
 from fmnist_tui.util.text import safe_text
 
 ORDERS: dict[MissOrder, str] = {
@@ -72,7 +73,8 @@ def _find_classes(text: str, classes: Sequence[str]) -> frozenset[int]:
 
 def pair_name(pair: Pair, classes: Sequence[str]) -> str:
     """`Shirt → Coat`, `Shirt → any`."""
-    names = ("any" if number is None else safe_text(classes[number], 24) for number in pair)
+    labels = short_names(classes, 24)
+    names = ("any" if number is None else labels[number] for number in pair)
     return " → ".join(names)
 
 
@@ -98,7 +100,7 @@ def pair_choices(
     choices = [(ALL_ERRORS, "all errors", total - sum(correct))]
     choices += [(pair, pair_name(pair, classes), count) for pair, count in counts]
     choices += [
-        ((number, number), f"{safe_text(classes[number], 24)}, correct", correct[number])
+        ((number, number), f"{short_name(classes, number, 24)}, correct", correct[number])
         for number in numbers
     ]
     return [

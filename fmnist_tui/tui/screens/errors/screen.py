@@ -142,7 +142,9 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
         miss = self._misses[number]
         classes = loaded.evaluation.predictions.classes
         columns = ZOOMS[self._gallery.zoom][0]
-        return captions.build_tile(miss, classes, columns, loaded.images.image(miss.index))
+        return captions.build_tile(
+            miss, classes, loaded.pair, columns, loaded.images.image(miss.index)
+        )
 
     # -- showing ----------------------------------------------------------------------
 

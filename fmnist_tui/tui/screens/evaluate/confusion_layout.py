@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fmnist_tui.tui.widgets.confusion_heatmap import Counts
+from fmnist_tui.util.class_names import names_width, short_names
 from fmnist_tui.util.formatting import format_percent
-from fmnist_tui.util.text import safe_text
 
 _MIN_NAME, _MAX_NAME = 5, 14
 _MAX_CELL_WIDTH = 12
@@ -26,17 +26,14 @@ class ConfusionLayout:
     rows: int
 
     @classmethod
-    def fit(
-        cls, width: int, height: int, count: int, name_width: int, digits: int
-    ) -> ConfusionLayout:
-        """The layout for `count` classes, with names of at most `name_width` cells and numbers
-        of at most `digits`."""
-        min_cell = digits + 2
-        # Names are cut where that makes all columns visible, or where there is hardly any room.
+    def fit(cls, width: int, height: int, classes: Sequence[str], digits: int) -> ConfusionLayout:
+        """The layout for these classes, with numbers of at most `digits`."""
+        count, min_cell = len(classes), digits + 2
+        # Names are shortened where that shows all columns, or where there is hardly any room.
         room = width - min_cell * count - 2
         room = room if room >= _MIN_NAME else width // 3
         # One cell for the mark of the cursor's row, one between name and numbers.
-        head = min(name_width, _MAX_NAME, max(_MIN_NAME, room)) + 2
+        head = names_width(classes, min(_MAX_NAME, max(_MIN_NAME, room))) + 2
         room = max(min_cell, width - head)
         cell = max(min_cell, min(_MAX_CELL_WIDTH, room // max(1, count)))
         row_height = _row_height(count, height)
@@ -58,10 +55,10 @@ def describe_cell(
 ) -> str:
     """`true Shirt → predicted Coat: 71 of 1,000 (7.1 %)`."""
     true, predicted = cell
-    count, name = confusion[true][predicted], safe_text(classes[true], 24)
-    label = f"true {name} → predicted {safe_text(classes[predicted], 24)}"
+    names, count = short_names(classes, 24), confusion[true][predicted]
+    label = f"true {names[true]} → predicted {names[predicted]}"
     if true == predicted:
-        label = f"{name}, correct"
+        label = f"{names[true]}, correct"
     total = sum(row[predicted] for row in confusion) if by_column else sum(confusion[true])
     share = format_percent(count / total, 1) if total else "none"
     return f"{label}: {count:,} of {total:,}{' predictions' if by_column else ''} ({share})"

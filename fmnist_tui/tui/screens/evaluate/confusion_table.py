@@ -16,7 +16,6 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from fmnist_tui.render.contact_sheet import cell_width
 from fmnist_tui.tui.screens.evaluate import confusion_layout
 from fmnist_tui.tui.screens.evaluate.confusion_layout import Cell, ConfusionLayout
 from fmnist_tui.tui.widgets.confusion_heatmap import (
@@ -26,8 +25,8 @@ from fmnist_tui.tui.widgets.confusion_heatmap import (
     fit_label,
     heat_colours,
 )
+from fmnist_tui.util.class_names import short_name, short_names
 from fmnist_tui.util.sequences import next_item
-from fmnist_tui.util.text import safe_text
 
 COUNTS, ROWS, COLUMNS = "counts", "row %", "column %"
 MODES = (COUNTS, ROWS, COLUMNS)
@@ -66,7 +65,7 @@ class ConfusionTable(Widget, can_focus=True):
     _names: tuple[str, ...] = ()
     # Each cell as a share of its column, if these are shown, or else of its row.
     _shares: Sequence[Sequence[float]] = ()
-    _name_width = _digits = 0
+    _digits = 0
     _left = _top = 0
 
     def show(self, confusion: Counts, classes: Sequence[str]) -> None:
@@ -74,7 +73,6 @@ class ConfusionTable(Widget, can_focus=True):
         names = tuple(classes)
         self._confusion = tuple(tuple(row) for row in confusion)
         self._shares = cell_shares(self._confusion, self.mode == COLUMNS)
-        self._name_width = max((cell_width(safe_text(name)) for name in names), default=0)
         highest = max((max(row) for row in self._confusion), default=0)
         self._digits = max(3, len(str(highest)))
         if names != self._names:
@@ -187,7 +185,7 @@ class ConfusionTable(Widget, can_focus=True):
     @property
     def _layout(self) -> ConfusionLayout:
         digits = self._digits if self.mode == COUNTS else 4
-        return ConfusionLayout.fit(*self.size, len(self._names), self._name_width, digits)
+        return ConfusionLayout.fit(*self.size, self._names, digits)
 
     def render_line(self, y: int) -> Strip:
         width, base = self.size.width, self.rich_style
@@ -215,8 +213,9 @@ class ConfusionTable(Widget, can_focus=True):
         arrow = "◀" if self._left else " "
         segments = [Segment(fit_label(corner, layout.head_width - 1) + arrow, plain)]
         width = layout.cell_width - 1
+        names = short_names(self._names, width)
         for column in range(self._left, end):
-            name = fit_label(fit_label(self._names[column], width).rstrip(), width, right=True)
+            name = fit_label(names[column], width, right=True)
             segments.append(Segment(name, marked if column == self.cursor[1] else plain))
             arrow = "▶" if column == end - 1 and end < len(self._names) else " "
             segments.append(Segment(arrow, plain))
@@ -233,7 +232,7 @@ class ConfusionTable(Widget, can_focus=True):
             sign = "▲"
         elif row == self._top + layout.rows - 1 and row < count - 1:
             sign = "▼"
-        name = fit_label(self._names[row], layout.head_width - 2)
+        name = fit_label(short_name(self._names, row, layout.head_width - 2), layout.head_width - 2)
         head = f"{sign}{name} " if has_text else " " * layout.head_width
         marked = Style(bold=True, reverse=True) if has_cursor and has_text else Style()
         segments = [Segment(head[:-1], base + marked), Segment(head[-1:], base)]

@@ -11,12 +11,11 @@ from textual.content import Content
 from textual.message import Message
 
 from fmnist_tui.analysis.metrics import Evaluation
-from fmnist_tui.render.contact_sheet import cell_width
 from fmnist_tui.tui.widgets.columns import Column, fit_columns, format_head, format_row
 from fmnist_tui.tui.widgets.line_table import LineTable
+from fmnist_tui.util.class_names import short_name, short_names, short_pair
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.sequences import next_item
-from fmnist_tui.util.text import safe_text
 
 # The orders of the classes, with the names of the scores; lowest score first.
 ORDERS = {"class": "", "precision": "precision", "recall": "recall", "f1": "F1"}
@@ -86,13 +85,14 @@ class ClassScores(ScoreTable):
         order = f", lowest {score_name} first" if score_name else ""
         self.border_title = Content(f"classes, %{order}")
         columns = fit_columns(_SCORE_COLUMNS, width)
+        names = short_names([score.name for score in evaluation.classes], columns[0].width)
         scores = list(enumerate(evaluation.classes))
         if score_name:
             scores.sort(key=lambda item: getattr(item[1], self.order))
         rows = []
         for number, score in scores:
             texts = {
-                "class": Text(safe_text(score.name)),
+                "class": Text(names[number]),
                 "precision": _score_text(score.precision),
                 "recall": _score_text(score.recall),
                 "f1": _score_text(score.f1),
@@ -117,7 +117,7 @@ class ConfusedPairs(ScoreTable):
 
     def _fill(self, evaluation: Evaluation, width: int) -> None:
         self.border_title = Content("most confused")
-        names = [safe_text(score.name) for score in evaluation.classes]
+        names = [score.name for score in evaluation.classes]
         pairs = evaluation.most_confused(_MAX_PAIRS)
         columns = fit_columns(_PAIR_COLUMNS, width)
         highest = pairs[0][2] if pairs else 1
@@ -127,7 +127,7 @@ class ConfusedPairs(ScoreTable):
         for true, predicted, count in pairs:
             share = count / max(1, evaluation.classes[true].support)
             texts = {
-                "pair": Text(_fit_pair(names[true], names[predicted], columns[0].width)),
+                "pair": Text(short_pair(names, true, predicted, columns[0].width)),
                 "count": Text(f"{count:,}"),
                 "share": Text(format_percent(share, 1)),
                 "bar": Text("━" * max(1, round(bar_width * count / highest)), style=colour),
@@ -136,22 +136,14 @@ class ConfusedPairs(ScoreTable):
         self.set_rows(format_head(columns), rows, "no errors")
 
 
-def _fit_pair(true: str, predicted: str, width: int) -> str:
-    """`Shirt → Coat`; where there is no room, the longer name is cut."""
-    while cell_width(true) + cell_width(predicted) + 3 > width and len(true) + len(predicted) > 4:
-        if cell_width(true) >= cell_width(predicted):
-            true = true[:-1]
-        else:
-            predicted = predicted[:-1]
-    return f"{true} → {predicted}"
-
-
 def _most_confused_with(evaluation: Evaluation, true: int) -> str:
     """The wrong class that is predicted most often, and how often."""
     row = evaluation.confusion[true]
     counts = [(count, -number) for number, count in enumerate(row) if number != true]
     count, number = max(counts, default=(0, 0))
-    return f"{safe_text(evaluation.classes[-number].name, 14)} {count:,}" if count else "–"
+    if not count:
+        return "–"
+    return f"{short_name([score.name for score in evaluation.classes], -number, 14)} {count:,}"
 
 
 def _score_text(share: float, style: str = "") -> Text:
