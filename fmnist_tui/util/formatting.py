@@ -54,6 +54,17 @@ def format_duration(seconds: float | None, units: bool = False) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def format_short_duration(seconds: float | None) -> str:
+    """Seconds with two digits, as 3.9 s, 31 s, 5.5 min or 2.0 h."""
+    if seconds is None or not math.isfinite(seconds):
+        return NO_VALUE
+    amount, unit = max(0.0, seconds), "s"
+    for size, larger in ((60, "min"), (60, "h")):
+        if amount >= size - 0.5:
+            amount, unit = amount / size, larger
+    return f"{amount:,.{1 if amount < 9.95 else 0}f} {unit}"
+
+
 def format_time(timestamp: float, utc: bool = False) -> str:
     """A time in seconds since 1970 as 2026-02-28 17:30, local or in UTC."""
     return _format_moment(timestamp, "%Y-%m-%d %H:%M" + " UTC" * utc, utc)

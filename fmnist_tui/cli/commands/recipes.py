@@ -8,10 +8,11 @@ from dataclasses import asdict
 
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.config import gpu_detect, recipes
-from fmnist_tui.config.plans import EnsembleStep, Plan
-from fmnist_tui.config.recipes import Claim, Recipe
+from fmnist_tui.config.plans import Plan
+from fmnist_tui.config.recipes import Claim, Recipe, format_result
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.util.errors import UsageError
+from fmnist_tui.util.formatting import format_short_duration
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,14 +45,29 @@ def _run(args: argparse.Namespace) -> int:
 def _list(args: argparse.Namespace) -> None:
     loaded = [recipes.load_recipe(name) for name in recipes.recipe_names()]
     if args.json:
-        console.print_json([{"name": recipe.name, "about": recipe.about} for recipe in loaded])
+        console.print_json(
+            [
+                {
+                    "name": recipe.name,
+                    "about": recipe.about,
+                    "measured": [asdict(each) for each in recipe.measured],
+                }
+                for recipe in loaded
+            ]
+        )
         return
-    rows = []
+    rows, machines = [], set()
     for recipe in loaded:
-        config = recipe.config()
-        runs = sum(not isinstance(step, EnsembleStep) for step in Plan.from_recipe(recipe).steps)
-        rows.append((recipe.name, config.model, config.epochs, runs, recipe.about))
-    console.print_table(("recipe", "model", "epochs", "runs", "about"), rows, fold=True)
+        figures = ("–", "–", "–")
+        if (result := recipe.result) is not None:
+            seconds = format_short_duration(result.train_seconds)
+            figures = (format_result(result), seconds, result.data)
+            machines.add(result.on)
+        rows.append((recipe.name, recipe.summary, *figures))
+    console.print_table(("recipe", "what it is", "test accuracy", "time", "data"), rows, fold=True)
+    console.note(
+        f"measured on {' and '.join(sorted(machines))}; the time is that in training steps"
+    )
 
 
 def _show(args: argparse.Namespace) -> None:

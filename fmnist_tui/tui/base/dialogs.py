@@ -159,11 +159,15 @@ class PromptDialog(Dialog[str]):
 
 
 class PickerDialog(Dialog[str]):
-    """A list to choose one of, filtered by typing. Items are (id, text); the result is an id."""
+    """A list to choose one of, filtered by typing. Items are (id, text); the result is an id.
+
+    `header` is a line above the list; `about` says more on the item that is highlighted."""
 
     DEFAULT_CSS = """
     PickerDialog > Vertical { width: 80; max-height: 80%; padding: 0; }
     PickerDialog OptionList, PickerDialog OptionList:focus { max-height: 16; }
+    PickerDialog #header { padding: 0 1; text-style: bold; color: $foreground-muted; }
+    PickerDialog #about { padding: 0 1; margin-top: 1; }
     """
     BINDINGS = [
         Binding("down", "move(1)", show=False, priority=True),
@@ -173,17 +177,28 @@ class PickerDialog(Dialog[str]):
     ]
     FOCUS = Input
 
-    def __init__(self, title: str, items: Sequence[tuple[str, str | Content]]) -> None:
+    def __init__(
+        self,
+        title: str,
+        items: Sequence[tuple[str, str | Content]],
+        header: str = "",
+        about: Callable[[str], Content] | None = None,
+    ) -> None:
         super().__init__(title)
-        self._items = items
+        self._items, self._header, self._about = items, header, about
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
             box.border_title = Content(self._title)
             yield Input(placeholder="type to filter, enter chooses")
+            if self._header:
+                yield Static(Content(self._header), id="header")
             options = OptionList(*self._options(""))
             options.highlighted = 0 if options.option_count else None
             yield options
+            if self._about is not None:
+                first = options.highlighted_option
+                yield Static(self._about(first.id) if first and first.id else "", id="about")
 
     @on(Input.Changed)
     def _on_changed(self, event: Input.Changed) -> None:
@@ -192,9 +207,23 @@ class PickerDialog(Dialog[str]):
         options.add_options(self._options(event.value))
         options.highlighted = 0 if options.option_count else None
 
+    def replace_text(self, items: Sequence[tuple[str, str | Content]]) -> None:
+        """Show other texts for the same items."""
+        self._items = items
+        options, texts = self.query_one(OptionList), dict(items)
+        for index in range(options.option_count):
+            name = options.get_option_at_index(index).id
+            if name in texts:
+                options.replace_option_prompt_at_index(index, texts[name])
+
     def _options(self, text: str) -> Iterator[Option]:
         for name, item in find_matches(self._items, text, lambda each: f"{each[0]} {each[1]}"):
             yield Option(Content(item) if isinstance(item, str) else item, id=name)
+
+    @on(OptionList.OptionHighlighted)
+    def _show_about(self, event: OptionList.OptionHighlighted) -> None:
+        if self._about is not None and event.option_id is not None:
+            self.query_one("#about", Static).update(self._about(event.option_id))
 
     def action_move(self, by: int) -> None:
         options = self.query_one(OptionList)

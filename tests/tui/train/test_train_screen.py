@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from textual.containers import Vertical
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, OptionList, Static
 
+from fmnist_tui.config import recipes
 from fmnist_tui.protocol.commands import (
     Command,
     Pause,
@@ -34,6 +35,7 @@ from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.formatting import NO_VALUE
 from tests.tui.conftest import OpenDashboard
 from tests.tui.support import CONFIG, events, make_run, notice, record_toasts, wait_until
 from tests.tui.train.support import FakeTraining, panes_by_view, record_starts
@@ -281,12 +283,29 @@ async def test_choices_are_stepped_through_and_listed(open_dashboard: OpenDashbo
         assert screen.draft.values["schedule"] == "cosine"
 
 
-async def test_a_recipe_fills_the_form(open_dashboard: OpenDashboard) -> None:
+async def test_recipes_are_a_table_with_figures_and_runs_and_the_chosen_one_fills_the_form(
+    open_dashboard: OpenDashboard, app_state: AppState
+) -> None:
+    make_run(app_state.runs_dir, recipes.load_recipe("one-conv").config(seed=7))
+    make_run(app_state.runs_dir, recipes.load_recipe("fast").config(epochs=7))
     async with open_dashboard("train") as (dashboard, pilot):
         await pilot.press("f")
-        assert isinstance(dashboard.screen, PickerDialog)
-        await pilot.press(*"one-conv", "enter")
-        assert screen_of(dashboard).draft.values["model"] == "one-conv"
+        picker = dashboard.screen
+        assert isinstance(picker, PickerDialog)
+        shown = picker.query_one(OptionList)
+
+        def row(name: str) -> tuple[str, str]:
+            text, _, last_run = str(shown.get_option(name).prompt).partition("Fashion-MNIST")
+            return text, last_run.strip()
+
+        await wait_until(pilot, lambda: "%" in row("one-conv")[1])
+        assert row("one-conv")[0].startswith("one-conv ")
+        assert "91.54 ± 0.12 %" in row("one-conv")[0] and " 16 s" in row("one-conv")[0]
+        assert row("fast")[1] == NO_VALUE  # its run has other settings
+        await pilot.press(*"two")
+        assert "half a minute" in str(picker.query_one("#about", Static).content)
+        await pilot.press("enter")
+        assert screen_of(dashboard).draft.values["recipe"] == "two-conv"
 
 
 async def test_n_copies_the_settings_of_the_run(

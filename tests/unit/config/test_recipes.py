@@ -14,6 +14,25 @@ from fmnist_tui.config.recipes import Claim, read_recipe
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
+README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+MEASURED = '[[measured]]\non = "x"\n'
+VALID = f"{MEASURED}test_accuracy = 0.9\ntrain_seconds = 1\n"
+
+
+@pytest.mark.parametrize("name", recipes.recipe_names())
+def test_the_figures_of_every_shipped_recipe_stand_in_the_readme(name: str) -> None:
+    measured = recipes.load_recipe(name).measured
+    assert measured
+    missing = [each for each in measured if recipes.format_result(each) not in README]
+    assert missing == []
+
+
+def test_the_result_of_a_recipe_is_that_of_its_last_stage_with_the_seconds_of_all() -> None:
+    recipe = recipes.load_recipe("transfer")
+    assert recipe.result is not None
+    assert (recipe.result.stage, recipe.result.train_seconds) == ("adapt", 287)
+    assert recipes.load_recipe("fast").summary == "Three small convolutions"
+
 
 @pytest.mark.parametrize("name", recipes.recipe_names())
 def test_every_shipped_recipe_is_valid_and_has_a_description_and_claims(name: str) -> None:
@@ -53,6 +72,12 @@ def test_an_unknown_recipe_is_refused_with_similar_names() -> None:
         ('[[claim]]\nmetric = "train_seconds"\nat_most = true', "claim.at_most = true"),
         ('[[claim]]\nmetric = "test_accuracy"\nat_least = 1\nstage = "x"', "claim.stage"),
         ('[[claim]]\nmetric = "test_accuracy"\nat_least = 1\nabout = 3', "claim.about"),
+        ("measured = 3", "must be tables: [[measured]]"),
+        (f"{MEASURED}test_accuracy = 92\ntrain_seconds = 1", "measured.test_accuracy = 92"),
+        (f"{MEASURED}test_accuracy = 0.9", "measured.train_seconds = none"),
+        (f"{VALID}gpu = 1", "measured.gpu = 1: must be true or false"),
+        (f'{VALID}stage = "x"', "measured.stage = 'x': no such stage"),
+        (f"{VALID}val = 1", "measured.val = 1: no such key"),
         ("seeds = 0", "seeds = 0: must be a whole number from 1 to 64"),
         ("seeds = true", "seeds = true"),
         ("gpu = 3", "gpu = 3: must be a table"),

@@ -16,6 +16,7 @@ from fmnist_tui.util.formatting import (
     format_percent,
     format_percent_margin,
     format_percent_range,
+    format_short_duration,
     format_short_time,
     format_size,
     format_time,
@@ -66,6 +67,21 @@ def test_counts() -> None:
 def test_durations(seconds: float | None, clock: str, units: str) -> None:
     assert format_duration(seconds) == clock
     assert format_duration(seconds, units=True) == units
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, NO_VALUE),
+        (3.94, "3.9 s"),
+        (31.4, "31 s"),
+        (330, "5.5 min"),
+        (957, "16 min"),
+        (7200, "2.0 h"),
+    ],
+)
+def test_short_durations_have_two_digits(seconds: float | None, text: str) -> None:
+    assert format_short_duration(seconds) == text
 
 
 def test_times() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.screens.train.form import Form
 from fmnist_tui.tui.shared.counts import parse_count
 from fmnist_tui.tui.shared.model_picker import pick_model
+from fmnist_tui.tui.shared.recipe_picker import pick_recipe
 from fmnist_tui.tui.state.config_draft import ConfigDraft
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.incremental import set_border_titles
@@ -81,12 +81,7 @@ class FormController:
 
     async def choose_recipe(self) -> None:
         """Let the user pick a recipe, and fill the form with its first run."""
-        items = []
-        for name in recipes.recipe_names():
-            with contextlib.suppress(UserError):
-                about = recipes.load_recipe(name).about.strip().split("\n")[0]
-                items.append((name, f"{name:<16} {about}"))
-        choice = await self._screen.ask(PickerDialog("Which recipe", items))
+        choice = await pick_recipe(self._screen)
         if choice is not None:
             recipe = recipes.load_recipe(choice)
             self.fill(first_run(recipe)[0].model_dump(), f"recipe {choice}", recipe)

@@ -1,0 +1,29 @@
+"""What is known of the recipes from the runs of this machine."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fmnist_tui.config import recipes
+from fmnist_tui.runs.listing import summarise_run
+from fmnist_tui.tui.shared.recipe_facts import find_facts
+from tests.tui.support import make_run
+
+
+def test_the_seconds_of_other_recipes_are_expected_by_those_of_a_run_on_this_machine(
+    tmp_path: Path,
+) -> None:
+    loaded = [recipes.load_recipe(name) for name in ("one-conv", "two-conv")]
+    measured = {recipe.name: recipe.result for recipe in loaded}
+    one, two = measured["one-conv"], measured["two-conv"]
+    assert one is not None and two is not None
+    run = summarise_run(make_run(tmp_path, loaded[0].config(seed=3), splits=()))
+    run = replace(run, train_seconds=10 * one.train_seconds)
+    first, second = find_facts(loaded, [run])
+    assert first.last_run == run and first.expected_seconds == run.train_seconds
+    assert second.last_run is None
+    assert second.expected_seconds == pytest.approx(10 * two.train_seconds)
+    assert find_facts(loaded, [])[1].expected_seconds is None
