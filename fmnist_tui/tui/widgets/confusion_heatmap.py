@@ -6,7 +6,7 @@ colour-blind people can tell apart; the diagonal shows the correct ones without 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,9 +18,13 @@ from textual.strip import Strip
 
 from fmnist_tui.render.halfblock import HALF
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
+from fmnist_tui.util.class_names import names_width, short_name, short_names
 from fmnist_tui.util.text import cell_width, safe_text
 
 LEVELS = 8
+# Between the names of the rows and the cells; class names are at most as long as this.
+SEPARATOR = "│"
+MAX_NAME = 14
 # The strongest error colour stands for this share of a row and everything above.
 MAX_ERROR_SHARE = 0.2
 _MAX_BLEND = 0.9
@@ -106,51 +110,67 @@ def fit_label(text: str, width: int, *, right: bool = False) -> str:
 
 @dataclass(frozen=True, slots=True)
 class HeatLayout:
-    """The layout of a matrix: widths of header and cells, half rows, margins."""
+    """The layout of a matrix: cells of the row labels and of a column, the first of which is a
+    separator; whether names or numbers head the columns; half rows; margins."""
 
-    head: int
+    label: int
     cell: int
+    named: bool
     half: bool
     left: int
     top: int
 
 
-def plan_layout(
-    width: int, height: int, count: int, longest: int, digits: int
-) -> HeatLayout | None:
-    """The most readable layout of `count` classes in this space; None if none fits."""
+def plan_layout(width: int, height: int, names: Sequence[str]) -> HeatLayout | None:
+    """The most readable layout of these classes in this space; None if none fits."""
+    count = len(names)
     if not count or width < count or height < 3:
         return None
     half = height < count + 1
     if half and 2 * height < count:
         return None
-    cell = 1
-    if not half:
-        # The wider the cells, the more of the class names must remain.
-        widths = range(min(digits + 1, 6), 1, -1)
-        name_widths = {2: 3, 3: 5}
-        fits = (w for w in widths if w * count + min(longest, name_widths.get(w, 7)) < width)
-        cell = next(fits, 1)
-    head = 0 if half else min(longest + 1, 14, width - cell * count)
-    head = head if head >= 4 else 0
-    used = head + cell * count
+    label, cell, named = (0, 1, False) if half else _plan_columns(width, names)
+    used = label + cell * count
     rows = (count + 1) // 2 if half else count + 1
-    return HeatLayout(head, cell, half, max(0, (width - used) // 2), max(0, (height - rows) // 2))
+    return HeatLayout(
+        label, cell, named, half, max(0, (width - used) // 2), max(0, (height - rows) // 2)
+    )
+
+
+def _plan_columns(width: int, names: Sequence[str]) -> tuple[int, int, bool]:
+    """The cells of the labels and of a column, and whether names head the columns."""
+    count, widest = len(names), names_width(names, MAX_NAME)
+    number = 0 if _are_numbers(names) else len(str(count - 1)) + 1
+    for cell, limit, named in (
+        (max(widest + 1, 4), MAX_NAME, True),
+        (4, MAX_NAME, False),
+        (3, MAX_NAME, False),
+        (3, 4, False),
+        (2, 4, False),
+    ):
+        prefix = 0 if named else number
+        label = prefix + min(widest, limit) + len(SEPARATOR)
+        if (named or not number or cell > number) and label + cell * count <= width:
+            room = width - cell * count - prefix - len(SEPARATOR)
+            return prefix + min(widest, room) + len(SEPARATOR), cell, named
+    return 0, 2 if 2 * count <= width else 1, False
+
+
+def _are_numbers(names: Sequence[str]) -> bool:
+    return all(name == str(number) for number, name in enumerate(names))
 
 
 class ConfusionHeat(IncrementalWidget):
     """A small confusion matrix with true classes as rows, updated by `show`.
 
-    Cells have counts if they fit, else per cent of the row; with many classes only the colours
-    remain, two rows per line."""
+    Every number is per cent of its true class, a row. With many classes only the colours remain,
+    two rows per line."""
 
     DEFAULT_CSS = "ConfusionHeat { height: 1fr; min-height: 3; }"
 
     _confusion: tuple[tuple[int, ...], ...] = ()
     _names: tuple[str, ...] = ()
     _shares: tuple[tuple[float, ...], ...] = ()
-    # Of the largest count.
-    _digits = 1
 
     def show(self, confusion: Counts, classes: Sequence[str]) -> None:
         """Show these counts, or a text if there are none."""
@@ -161,11 +181,10 @@ class ConfusionHeat(IncrementalWidget):
         is_valid = len(counts) == len(names) and all(len(row) == len(names) for row in counts)
         self._confusion, self._names = (counts, names) if is_valid else ((), ())
         self._shares = cell_shares(self._confusion)
-        self._digits = len(str(max((max(row) for row in self._confusion), default=0)))
         self.repaint()
 
     def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
-        layout = self._plan(width, height)
+        layout = plan_layout(width, height, self._names) if self._confusion else None
         return [self._line(y, layout, base) for y in range(height)]
 
     def _line(self, y: int, layout: HeatLayout | None, base: Style) -> Strip:
@@ -181,12 +200,6 @@ class ConfusionHeat(IncrementalWidget):
         indent = [Segment(" " * layout.left, base)] if layout.left else []
         return Strip([*indent, *segments])
 
-    def _plan(self, width: int, height: int) -> HeatLayout | None:
-        if not self._confusion:
-            return None
-        longest = max(cell_width(safe_text(name)) for name in self._names)
-        return plan_layout(width, height, len(self._names), longest, self._digits)
-
     def _empty_line(self, y: int, base: Style) -> Strip:
         """Why there is no matrix, in the middle of the widget."""
         count, width = len(self._names), self.size.width
@@ -196,29 +209,42 @@ class ConfusionHeat(IncrementalWidget):
         return Strip([Segment(centred, base)]).adjust_cell_length(width, base)
 
     def _header(self, layout: HeatLayout, base: Style) -> list[Segment]:
-        style = base + Style(dim=True)
-        corner = "count" if layout.cell > self._digits else "row %"
-        if layout.cell < 2:
-            corner = ""
-        gap = 1 if layout.cell > 2 else 0
-        names = [fit_label(name, layout.cell - gap) for name in self._names]
-        text = fit_label(corner, layout.head) + "".join(" " * gap + name for name in names)
-        return [Segment(text, style)]
+        numbers = [str(number) for number in range(len(self._names))]
+        heads = short_names(self._names, layout.cell - 1) if layout.named else numbers
+        text = "".join(fit_label(head, layout.cell, right=True) for head in heads)
+        if layout.cell <= len(numbers[-1]):
+            text = ""
+        return [Segment(" " * layout.label + text, base + Style(dim=True))]
 
     def _row(self, layout: HeatLayout, true: int, base: Style) -> list[Segment]:
         if not 0 <= true < len(self._names):
             return []
         heat = heat_colours(self.app.theme_variables, self.app.current_theme.dark)
-        segments = []
-        if layout.head:
-            segments.append(Segment(fit_label(self._names[true], layout.head - 1) + " ", base))
+        segments = [*self._label(layout, true, base)]
         for predicted, count in enumerate(self._confusion[true]):
             share = self._shares[true][predicted]
-            text = str(count) if layout.cell > self._digits else _format_share(share, layout.cell)
-            style = base + heat.style(share, true == predicted) if count else base + Style(dim=True)
-            label = fit_label(text if count else "·", layout.cell, right=True)
-            segments.append(Segment(label, style))
+            text = _format_share(share, layout.cell) if count else "·"
+            if text in "·0":
+                faint = fit_label(text, layout.cell, right=True)
+                segments.append(Segment(faint, base + Style(dim=True)))
+                continue
+            # Between coloured cells there is a blank, unless three digits need it.
+            gap = layout.cell > max(2, len(text))
+            number = fit_label(text, layout.cell - gap, right=True)
+            style = base + heat.style(share, true == predicted)
+            segments += [Segment(" " * gap, base), Segment(number, style)]
         return segments
+
+    def _label(self, layout: HeatLayout, true: int, base: Style) -> Iterator[Segment]:
+        if not layout.label:
+            return
+        last, room = len(self._names) - 1, layout.label - len(SEPARATOR)
+        if not layout.named and not _are_numbers(self._names):
+            number = f"{true:>{len(str(last))}} "
+            yield Segment(number, base + Style(dim=True))
+            room -= len(number)
+        yield Segment(fit_label(short_name(self._names, true, room), room), base)
+        yield Segment(SEPARATOR, base + Style(dim=True))
 
     def _halves(self, row: int) -> list[Segment]:
         """Two rows of the matrix in one line of half-blocks."""
@@ -239,7 +265,7 @@ class ConfusionHeat(IncrementalWidget):
 
 
 def _format_share(share: float, width: int) -> str:
-    """A share in per cent in two or three cells; only exactly 1 is `100` or `●`."""
+    """A share in whole per cent, rounded down: only exactly 1 is `100`, in two cells `●`."""
     if width < 2:
         return " "
     if share >= 1:

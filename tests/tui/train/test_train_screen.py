@@ -26,8 +26,8 @@ from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, QuitDialog
 from fmnist_tui.tui.screens.train.form import Form
 from fmnist_tui.tui.screens.train.log import LogPane
+from fmnist_tui.tui.screens.train.probe_images import ProbePane
 from fmnist_tui.tui.screens.train.progress import RunProgress
-from fmnist_tui.tui.screens.train.sample_predictions import SamplePane
 from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState, QuitMode
 from fmnist_tui.tui.state.job import BackgroundJob
@@ -424,7 +424,7 @@ async def test_rate_changes_and_kept_checkpoints_are_marked(
         assert "L" in drawn and "B" in drawn
 
 
-async def test_sample_predictions_are_shown(
+async def test_probe_images_are_shown_with_what_the_model_thinks_of_them(
     open_dashboard: OpenDashboard, run: FakeTraining
 ) -> None:
     glance = Glance(
@@ -435,11 +435,15 @@ async def test_sample_predictions_are_shown(
         await wait_for_events(dashboard, pilot, run)
         run.events.append(glance)
         await wait_for_events(dashboard, pilot, run)
-        samples = dashboard.screen.query_one("SamplePane")
+        samples = dashboard.screen.query_one(ProbePane)
         drawn = "\n".join(samples.render_line(y).text for y in range(samples.size.height))
-        assert "✗ Trouser" in drawn and "is T-shir" in drawn and "✓ Pullove" in drawn
+        assert "✗ Trouser 50 %" in drawn and "is T-shirt/top" in drawn
+        assert "✓ Pullover 50 %" in drawn and "Sneaker" not in drawn
         heatmap = dashboard.screen.query_one(ConfusionHeat)
-        assert (samples.border_subtitle, heatmap.border_subtitle) == ("epoch 3", "100 of val")
+        assert samples.border_subtitle == "epoch 3 · 6 of 10: v shows all"
+        assert heatmap.border_subtitle == "100 validation images"
+        await pilot.press("v")
+        await wait_until(pilot, lambda: samples.border_subtitle == "epoch 3")
         dashboard.show_run(RunFeed.of(FakeTraining()))
         await wait_until(pilot, lambda: not samples.border_subtitle)
         assert not heatmap.border_subtitle
@@ -455,7 +459,7 @@ async def test_the_images_of_another_run_do_not_stay(
         await wait_for_events(dashboard, pilot, run)
         run.events.append(glance(7))
         await wait_for_events(dashboard, pilot, run)
-        samples = dashboard.screen.query_one(SamplePane)
+        samples = dashboard.screen.query_one(ProbePane)
 
         def has_image() -> bool:
             lines = range(samples.size.height)
@@ -481,7 +485,7 @@ async def test_an_unknown_renderer_in_the_settings_is_replaced(
     async with open_dashboard("train") as (dashboard, pilot):
         run.events.append(Glance(0.0, 41, 3, (7,), (1,), (1,), (0.5,), 100, ()))
         await wait_for_events(dashboard, pilot, run)
-        samples = dashboard.screen.query_one(SamplePane)
+        samples = dashboard.screen.query_one(ProbePane)
         samples.set_images({7: image})
         await pilot.pause()
         lines = [samples.render_line(y).text for y in range(samples.size.height)]

@@ -28,8 +28,8 @@ from fmnist_tui.tui.screens.train.form_controller import FormController
 from fmnist_tui.tui.screens.train.log import LogPane, RunLog
 from fmnist_tui.tui.screens.train.lr_panel import LrPanel
 from fmnist_tui.tui.screens.train.lr_search import LrSearchController
+from fmnist_tui.tui.screens.train.probe_images import ProbeImages, ProbePane
 from fmnist_tui.tui.screens.train.progress import RunProgress
-from fmnist_tui.tui.screens.train.sample_predictions import SamplePane, SamplePredictions
 from fmnist_tui.tui.shared.run_names import command_refusal, stopping_message
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
@@ -43,7 +43,7 @@ _JUST_ENDED_S = 1.5
 
 
 class TrainScreen(ImageScreen):
-    """The form on the left, charts and progress in the middle, sample predictions on the right."""
+    """The form on the left, the run in the middle, what its model predicts on the right."""
 
     NAME, KEY, TITLE = "train", "2", "Train"
     HELP = (
@@ -89,7 +89,7 @@ class TrainScreen(ImageScreen):
             self, self._form, self._valid_config, self._show_lr_search
         )
         self._run_log = RunLog()
-        self._samples = SamplePredictions(self)
+        self._probes = ProbeImages(self)
         self._view = VIEWS[0]
         self._last_feed: RunFeed | None = None
 
@@ -106,11 +106,9 @@ class TrainScreen(ImageScreen):
                 log.border_title = "log"
                 yield log
             with Vertical(id="model", classes="view"):
-                samples = SamplePane(classes="pane")
-                samples.border_title = "sample predictions"
-                yield samples
+                yield ProbePane(classes="pane")
                 heatmap = ConfusionHeat(classes="pane")
-                heatmap.border_title = "true ↓ predicted →"
+                heatmap.border_title = "True ↓ predicted → · % of true class"
                 yield heatmap
 
     def on_mount(self) -> None:
@@ -128,7 +126,7 @@ class TrainScreen(ImageScreen):
         self._show_feed(self.app_state.feed)
 
     def update_appearance(self) -> None:
-        self._samples.redraw(self.app_state.feed)
+        self._probes.redraw(self.app_state.feed)
 
     def load_draft(self) -> None:
         """Load the settings that another screen has left for the form."""
@@ -175,7 +173,7 @@ class TrainScreen(ImageScreen):
         title = _run_title(feed) if feed is not None else ""
         set_border_titles(self._progress, safe_text(title, 200))
         self._charts.show(None if self._lr_search.is_open else feed, live=live)
-        self._samples.show(feed)
+        self._probes.show(feed)
         self._run_state = feed and (feed.is_live, feed.is_own, feed.kind, feed.folder is not None)
 
     # -- keys -----------------------------------------------------------------------------------

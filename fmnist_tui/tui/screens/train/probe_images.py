@@ -1,4 +1,4 @@
-"""What the model predicts for ten fixed validation images while it trains."""
+"""Ten fixed validation images, the probe images, and what the model thinks of them."""
 
 from __future__ import annotations
 
@@ -15,50 +15,70 @@ from textual.strip import Strip
 from fmnist_tui.protocol.events import Glance
 from fmnist_tui.render.contact_sheet import SMALL, TINY
 from fmnist_tui.render.renderers import draw_image
-from fmnist_tui.tui.base.screen import DashboardScreen
+from fmnist_tui.tui.base.screen import FOLD_BELOW, DashboardScreen
 from fmnist_tui.tui.state.dataset_cache import DatasetSpec
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.image_view import to_strips
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget, set_border_titles
+from fmnist_tui.util.class_names import short_name
 from fmnist_tui.util.formatting import format_percent
-from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from fmnist_tui.data.dataset import Split
 
-CAPTION_WIDTH = 9
-GAP = 1
-_HINT = "ten validation images and their predictions appear here during a run"
+GAP = 2
+CAPTION_LINES = 2
+# The widths of an image, in cells: the first is used at which all images fit, or else the first
+# at which enough of them do.
+WIDTHS = (28, 24, 20, 18, 16, SMALL)
+SMALL_WIDTHS = (SMALL, 10, TINY)
+ENOUGH = 6
+TITLE = "Probe images"
+LONG_TITLE = f"{TITLE} — what the model thinks now"
+_HINT = "ten validation images and what the model thinks of them appear here during a run"
 
 
 @dataclass(frozen=True, slots=True)
-class SampleLayout:
-    """The width of an image in cells, and how many images are side by side."""
+class ProbeLayout:
+    """The width of an image in cells, how many images are side by side, and how many fit."""
 
     width: int
     per_row: int
+    shown: int
 
     @property
     def height(self) -> int:
         """The lines of an image: a cell is two pixels high."""
         return (self.width + 1) // 2
 
+    @property
+    def pitch(self) -> int:
+        """The cells from an image to the next, which its caption may use."""
+        return self.width + GAP
+
     @classmethod
-    def fit(cls, width: int, height: int, count: int) -> SampleLayout:
-        """The largest images of which all fit; the smallest where none do."""
-        for image_width in (SMALL, TINY):
-            per_row = max(1, (width + GAP) // (image_width + CAPTION_WIDTH + GAP))
-            layout = cls(image_width, per_row)
-            if -(-count // per_row) * layout.height <= height:
-                return layout
+    def fit(cls, width: int, height: int, count: int) -> ProbeLayout:
+        """The largest images of which all fit, or else enough to look at."""
+        for widths, enough in ((WIDTHS, count), (SMALL_WIDTHS, min(ENOUGH, count))):
+            for image_width in widths:
+                layout = cls._of_width(image_width, width, height, count)
+                if layout.shown >= enough:
+                    return layout
         return layout
 
+    @classmethod
+    def _of_width(cls, image_width: int, width: int, height: int, count: int) -> ProbeLayout:
+        # A caption may be a cell wider than its image.
+        per_row = max(1, (width + 1) // (image_width + GAP))
+        rows = max(1, height // ((image_width + 1) // 2 + CAPTION_LINES))
+        return cls(image_width, min(per_row, count), min(count, per_row * rows))
 
-class SamplePane(IncrementalWidget):
-    """The sample images with class and confidence; blank until the images are loaded."""
 
-    DEFAULT_CSS = "SamplePane { height: 1fr; }"
+class ProbePane(IncrementalWidget):
+    """The images with predicted class and confidence; blank until they are loaded."""
+
+    DEFAULT_CSS = "ProbePane { height: 1fr; }"
 
     _glance: Glance | None = None
     _names: tuple[str, ...] = ()
@@ -71,7 +91,24 @@ class SamplePane(IncrementalWidget):
 
     def show(self, glance: Glance | None, names: tuple[str, ...], renderer: str) -> None:
         self._glance, self._names, self._renderer = glance, names, renderer
+        self._show_titles()
         self.repaint()
+
+    def on_resize(self) -> None:
+        self._show_titles()
+
+    def _show_titles(self) -> None:
+        """Say what is shown, how old the predictions are, and how many images there is room for."""
+        parts, width = [], self.size.width
+        title = LONG_TITLE if width > len(LONG_TITLE) else TITLE
+        if self._glance is not None and self._glance.indices:
+            count = len(self._glance.indices)
+            shown = ProbeLayout.fit(*self.size, count).shown
+            parts = [f"epoch {self._glance.epoch}"]
+            if shown < count:
+                more = ": v shows all" if self.app.size.width >= FOLD_BELOW > width else ""
+                parts.append(f"{shown} of {count}{more}")
+        set_border_titles(self, title, " · ".join(parts))
 
     def set_images(self, images: Mapping[int, npt.NDArray[Any]]) -> None:
         """Set the images by their index in the dataset."""
@@ -86,40 +123,38 @@ class SamplePane(IncrementalWidget):
             above = max(0, (height - len(words)) // 2)
             lines = [""] * above + [word.center(width) for word in words]
             return [Strip([Segment(line, base)]) for line in lines]
-        count = len(glance.indices)
-        layout = SampleLayout.fit(width, height, count)
-        caption_width = width // layout.per_row - layout.width
+        layout = ProbeLayout.fit(width, height, len(glance.indices))
+        left = Strip.blank(max(0, width + 1 - layout.per_row * layout.pitch) // 2, base)
         strips: list[Strip] = []
-        for first in range(0, count, layout.per_row):
-            row = range(first, min(first + layout.per_row, count))
-            for line in range(layout.height):
-                parts: list[Strip] = []
-                for sample in row:
-                    caption = self._caption(glance, sample, line - (layout.height - 3) // 2, base)
-                    caption_strip = Strip([Segment(" " * GAP, base), caption])
-                    parts.append(self._image(glance.indices[sample], layout, base)[line])
-                    parts.append(caption_strip.adjust_cell_length(caption_width, base))
-                strips.append(Strip.join(parts))
+        for first in range(0, layout.shown, layout.per_row):
+            row = range(first, min(first + layout.per_row, layout.shown))
+            images = [self._image(glance.indices[probe], layout, base) for probe in row]
+            captions = [self._caption(glance, probe, layout, base) for probe in row]
+            for strip in (*zip(*images, strict=True), *zip(*captions, strict=True)):
+                cells = (part.adjust_cell_length(layout.pitch, base) for part in strip)
+                strips.append(Strip.join([left, *cells]))
         return strips
 
-    def _caption(self, glance: Glance, sample: int, line: int, base: Style) -> Segment:
-        predicted, true = glance.said[sample], glance.labels[sample]
-        correct = predicted == true
-        if line == 0:
-            colour = self.app.theme_variables["success" if correct else "error"][:7]
-            sign = "✓" if correct else "✗"
-            return Segment(f"{sign} {self._class_name(predicted)}", base + Style(color=colour))
-        if line == 1:
-            return Segment(f"  {format_percent(glance.shares[sample], 0)}", base)
-        if line == 2 and not correct:
-            return Segment(f"is {self._class_name(true)}", base + Style(dim=True))
-        return Segment("", base)
+    def _caption(
+        self, glance: Glance, probe: int, layout: ProbeLayout, base: Style
+    ) -> tuple[Strip, Strip]:
+        """`✓ Coat 98 %`, and below a wrong one `is Pullover`."""
+        predicted, true = glance.said[probe], glance.labels[probe]
+        sign, colour = ("✓", "success") if predicted == true else ("✗", "error")
+        style = base + Style(color=self.app.theme_variables[colour][:7])
+        room, share = layout.pitch - 1, f" {format_percent(glance.shares[probe], 0)}"
+        name = short_name(self._names, predicted, room - 2)
+        beside = short_name(self._names, predicted, max(1, room - 2 - len(share)))
+        below = share.strip()
+        segments = [Segment(f"{sign} {name}", style)]
+        if beside == name or not beside.endswith("…"):
+            below = ""
+            segments = [Segment(f"{sign} {beside}", style), Segment(share, base)]
+        if predicted != true:
+            below = f"is {short_name(self._names, true, room - 3)}"
+        return Strip(segments), Strip([Segment(below, base + Style(dim=True))])
 
-    def _class_name(self, number: int) -> str:
-        known = 0 <= number < len(self._names)
-        return safe_text(self._names[number], 40) if known else str(number)
-
-    def _image(self, index: int, layout: SampleLayout, base: Style) -> list[Strip]:
+    def _image(self, index: int, layout: ProbeLayout, base: Style) -> list[Strip]:
         key = (index, layout.width, self._renderer)
         if key not in self._image_strips:
             image = self._images.get(index)
@@ -134,8 +169,8 @@ class SamplePane(IncrementalWidget):
         return self._image_strips[key]
 
 
-class SamplePredictions:
-    """Shows the latest predictions of the followed run on a screen: samples and heatmap."""
+class ProbeImages:
+    """Shows the latest predictions of the followed run on a screen: probe images and matrix."""
 
     def __init__(self, screen: DashboardScreen) -> None:
         self._screen = screen
@@ -151,7 +186,7 @@ class SamplePredictions:
 
     def show(self, feed: RunFeed | None) -> None:
         """Show the run's latest predictions, if they are new."""
-        pane, heatmap = self._screen.query_one(SamplePane), self._screen.query_one(ConfusionHeat)
+        pane, heatmap = self._screen.query_one(ProbePane), self._screen.query_one(ConfusionHeat)
         glance = feed.state.glance if feed is not None else None
         if glance is self._last_glance and glance is not None:
             return
@@ -160,12 +195,10 @@ class SamplePredictions:
         pane.show(glance, names, self._screen.app_state.renderer)
         if feed is None or glance is None:
             heatmap.show((), ())
-            set_border_titles(pane, subtitle="")
             set_border_titles(heatmap, subtitle="")
             return
         heatmap.show(glance.confusion, names)
-        set_border_titles(pane, subtitle=f"epoch {glance.epoch}")
-        set_border_titles(heatmap, subtitle=f"{glance.count:,} of val")
+        set_border_titles(heatmap, subtitle=f"{glance.count:,} validation images")
         spec = DatasetSpec.of(feed.config) if feed.config is not None else None
         if self._images_of != (spec, glance.indices):
             # Those of another run must not be shown, whether or not these can be loaded.
@@ -194,9 +227,9 @@ class SamplePredictions:
             return find_images(dataset.val, indices) if dataset is not None else {}
 
         if own is not None or spec is not None:
-            set_images = self._screen.query_one(SamplePane).set_images
+            set_images = self._screen.query_one(ProbePane).set_images
             # Without the dataset the images stay blank.
-            self._screen.run_in_thread(load, set_images, lambda _: None, group="sample images")
+            self._screen.run_in_thread(load, set_images, lambda _: None, group="probe images")
 
 
 def find_images(split: Split, indices: tuple[int, ...]) -> dict[int, Any]:
