@@ -26,6 +26,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.tui import theme as themes
 from fmnist_tui.tui.base import dialog_flow
+from fmnist_tui.tui.base.copying import choose_and_copy
 from fmnist_tui.tui.base.key_queue import KeyQueue
 from fmnist_tui.tui.base.nav_bar import NavBar
 from fmnist_tui.tui.base.screen import DashboardScreen
@@ -49,8 +50,11 @@ from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.tui.state.app_state import AppState, ClassPair, QuitMode
 from fmnist_tui.tui.state.run_feed import RunFeed
+from fmnist_tui.tui.terminal import osc
+from fmnist_tui.tui.terminal.ascii_filter import to_ascii
 from fmnist_tui.tui.terminal.line_filters import create_line_filters
 from fmnist_tui.tui.terminal.refresh_rate import RefreshRate
+from fmnist_tui.tui.terminal.terminal_driver import TerminalDriver
 from fmnist_tui.tui.widgets.run_status import run_status
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
@@ -84,6 +88,7 @@ class Dashboard(App[int]):
         Binding("ctrl+q", "leave", "Quit", show=False, priority=True, id="app.quit"),
         Binding("d", "detach", "Detach the run and quit", show=False, id="app.detach"),
         Binding("E", "jobs", "Background jobs", show=False, id="app.jobs"),
+        Binding("y", "copy", "Copy", show=False, id="app.copy"),
         Binding("t", "theme", "Dark or light theme", show=False, id="app.theme"),
         *[
             Binding(key, f"show('{name}')", title, show=False, id=f"show.{name}")
@@ -311,10 +316,17 @@ class Dashboard(App[int]):
         return Content.assemble(("⚙ ", "$accent"), safe_text(jobs, 40), "  ", run) if jobs else run
 
     def refresh_status(self) -> None:
-        """Update the bar above the current screen."""
+        """Update the bar above the current screen, and the terminal's title."""
         if self.is_running:
+            self._set_terminal_title()
             for bar in self.screen.query(NavBar):
                 bar.status = self.status_line()
+
+    def _set_terminal_title(self) -> None:
+        if isinstance(self._driver, TerminalDriver):
+            run = run_status(self.app_state.feed).plain if self.app_state.feed else ""
+            title = " ".join(run.split()) or self.TITLE
+            self._driver.set_title(to_ascii(title) if self.app_state.ascii else title)
 
     def start_flow(self, flow: Coroutine[Any, Any, None]) -> None:
         dialog_flow.start_flow(self, flow)
@@ -331,6 +343,15 @@ class Dashboard(App[int]):
 
     def action_theme(self) -> None:
         self.theme = themes.LIGHT if self.current_theme.dark else themes.DARK
+
+    def action_copy(self) -> None:
+        if isinstance(self.screen, DashboardScreen):
+            self.start_flow(choose_and_copy(self, self.screen.to_copy()))
+
+    def copy_to_clipboard(self, text: str) -> None:
+        super().copy_to_clipboard(text)
+        if self._driver is not None:
+            self._driver.write(osc.copy_through_tmux(text))
 
     # -- quitting -----------------------------------------------------------------------
 

@@ -201,17 +201,20 @@ class Terminal:
         return status if status >= 0 else 128 - status
 
     def is_restored(self) -> bool:
-        """Whether line modes, screen, cursor, mouse, paste and keyboard modes are restored."""
+        """Whether line modes, screen, title, cursor, mouse, paste and keyboard modes are
+        restored."""
         modes = set(DEFAULT_MODES)
         for numbers, switch in MODE.findall(bytes(self.raw)):
             for number in map(int, numbers.split(b";")):
                 (modes.add if switch == b"h" else modes.discard)(number)
         pushed_keyboard_modes = len(PUSHED.findall(self.raw)) - self.raw.count(b"\x1b[<u")
+        saved_titles = self.raw.count(b"\x1b[22;2t") - self.raw.count(b"\x1b[23;2t")
         try:
             same = termios.tcgetattr(self._our_end)[:4] == self._attributes[:4]
         except (termios.error, OSError):
             same = True
-        return modes == DEFAULT_MODES and pushed_keyboard_modes <= 0 and same
+        is_left = pushed_keyboard_modes <= 0 and saved_titles <= 0
+        return modes == DEFAULT_MODES and is_left and same
 
 
 def dashboard_env(folder: Path) -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -383,7 +385,7 @@ def quit_dashboard(terminal: Terminal) -> None:
 
 
 def test_a_tour_of_the_screens(env: dict[str, str]) -> None:
-    """Browse, train, stop, evaluate, open the images of a cell, classify a file."""
+    """Browse, train, stop, evaluate, copy, open the images of a cell, classify a file."""
     with Terminal(env={**env, **LONG}) as terminal:
         terminal.until("S  open sketches")
         terminal.press("S")
@@ -401,6 +403,13 @@ def test_a_tour_of_the_screens(env: dict[str, str]) -> None:
         terminal.press("e")
         # Not the title of the matrix on Train, part of which may still be on the screen.
         terminal.until(r"true \w.* → predicted \w")
+        assert re.search(rb"\x1b\]2;[^\a\x1b]* % val\a", terminal.raw), "no title of the terminal"
+        terminal.press("y")
+        terminal.until("to the clipboard")
+        terminal.press("c")
+        terminal.until("copied, if the terminal allows it: fmnist-tui evaluate")
+        copied = re.search(rb"\x1b\]52;c;([^\a]*)\a", terminal.raw)
+        assert copied and base64.b64decode(copied[1]).startswith(b"fmnist-tui evaluate ")
         terminal.press("enter")
         terminal.until(r"#\d+ of ")
         terminal.press("5")

@@ -15,6 +15,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 from textual.worker import Worker
 
+from fmnist_tui.tui.base.copying import ToCopy
 from fmnist_tui.tui.base.dialog_flow import ask
 from fmnist_tui.tui.base.key_bar import KeyBar
 from fmnist_tui.tui.base.nav_bar import NavBar
@@ -161,6 +162,10 @@ class DashboardScreen(ResizableScreen[None]):
         finally:
             if not self.is_open:
                 raise asyncio.CancelledError
+
+    def to_copy(self) -> ToCopy:
+        """What can be copied from the screen as it is now."""
+        return ToCopy()
 
     def load_draft(self) -> None:
         """Load `app_state.draft`, on the screen that has a form."""

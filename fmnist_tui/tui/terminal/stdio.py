@@ -19,11 +19,13 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+from fmnist_tui.tui.terminal import osc
+
 # Switches off what a screen that crashed may have left on: mouse, paste and focus reports, key
-# protocol, hidden cursor, no line wrap, the alternate screen.
+# protocol, hidden cursor, no line wrap, the alternate screen, the title.
 RESTORE = (
     "\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?1016l\x1b[?2004l\x1b[?1004l\x1b[?2048l"
-    "\x1b[<u\x1b[?1049l\x1b[?7h\x1b[?25h\x1b[0m"
+    "\x1b[<u\x1b[?1049l\x1b[?7h\x1b[?25h\x1b[0m" + osc.RESTORE_TITLE
 )
 _LINE_LIMIT = 4000
 _POLL_SECONDS = 0.1

@@ -16,6 +16,7 @@ from textual import constants
 from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
 
+from fmnist_tui.tui.terminal import osc
 from fmnist_tui.tui.terminal.input_decoder import InputDecoder
 from fmnist_tui.tui.terminal.stdio import is_in_foreground
 from fmnist_tui.tui.terminal.writer import TerminalWriter
@@ -61,6 +62,7 @@ class TerminalDriver(LinuxDriver):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._state = State.OFF
+        self._title = ""
 
     def give_up(self) -> None:
         """The last output cannot be written."""
@@ -74,9 +76,21 @@ class TerminalDriver(LinuxDriver):
             return
         super().start_application_mode()  # type: ignore[no-untyped-call]
         self._state = State.ON
+        self.write(osc.SAVE_TITLE)
+        self._write_title()
         writer: Any = self._writer_thread
         if writer is not None:
             writer.on_resumed = lambda: self._call_soon(self._redraw)
+
+    def set_title(self, title: str) -> None:
+        """Set the terminal's title, until the dashboard is left or suspended."""
+        if title != self._title:
+            self._title = title
+            self._write_title()
+
+    def _write_title(self) -> None:
+        if self._title and self._state is State.ON and osc.has_title():
+            self.write(osc.title_sequence(self._title))
 
     def disable_input(self) -> None:
         if self._state is State.ON:
@@ -89,6 +103,7 @@ class TerminalDriver(LinuxDriver):
         if modes is not None:
             # All but the echo: Ctrl-C must end a dashboard that hangs while it closes.
             self.attrs_before = [*modes[:3], modes[3] & ~termios.ECHO, *modes[4:]]
+        self.write(osc.RESTORE_TITLE)
         super().stop_application_mode()
         self.attrs_before = modes
         self._state = State.OFF

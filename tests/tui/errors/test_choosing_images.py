@@ -152,6 +152,13 @@ async def test_slash_opens_a_filter_that_escape_leaves_and_clears(
         dashboard.screen.query_one("#filter", Input).value = "pull>dress"
         await wait_for_images(dashboard, pilot, len(predicted.find_misses(2, 3)))
         assert "filter “pull>dress” matches" in headline(dashboard)
+        # What is copied repeats what is shown.
+        assert isinstance(dashboard.screen, ErrorsScreen)
+        copied = dashboard.screen.to_copy()
+        pair = ["--true", "Pullover", "--pred", "Dress", "--order=confidence"]
+        assert copied.table is not None and list(copied.command[-5:]) == pair
+        assert len(copied.table.rows) == len(predicted.find_misses(2, 3))
+        assert ": Pullover → Dress, " in copied.value
         # Escape leaves the input, then clears it.
         await pilot.press("escape")
         assert dashboard.screen.focused is gallery_of(dashboard)

@@ -370,7 +370,7 @@ async def test_the_chart_has_a_cursor_and_a_log_scale(
         assert "train" in chart.reading and "step" in chart.reading
         await pilot.press("escape")
         assert not chart.reading
-        await pilot.press("y")
+        await pilot.press("L")
         assert chart.log_scale
         await pilot.press("m")
         await pilot.pause()
@@ -417,7 +417,7 @@ async def test_rate_changes_and_kept_checkpoints_are_marked(
     run.events.append(Changed(0.0, 33, "lr", "0.001"))
     async with open_dashboard("train") as (dashboard, pilot):
         await wait_for_events(dashboard, pilot, run)
-        await pilot.press("y", "y")
+        await pilot.press("L", "L")
         chart = dashboard.screen.query_one("#loss", LineChart)
         await wait_until(pilot, lambda: bool(chart._lines))
         drawn = "".join(chart.render_line(y).text for y in range(chart.size.height))

@@ -15,6 +15,7 @@ from textual.widget import Widget
 from fmnist_tui.config.dataset_catalog import DATASETS, SPLITS
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.browse import class_means
+from fmnist_tui.tui.base.copying import ToCopy
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog, TextDialog
 from fmnist_tui.tui.base.image_screen import ImageScreen
@@ -23,6 +24,7 @@ from fmnist_tui.tui.screens.data import augmentation, loading
 from fmnist_tui.tui.screens.data.browser import DatasetBrowser
 from fmnist_tui.tui.screens.data.class_list import DatasetHeader
 from fmnist_tui.tui.screens.data.loading_pane import LoadingPane
+from fmnist_tui.tui.screens.data.to_copy import dataset_to_copy
 from fmnist_tui.tui.screens.data.view import DatasetView, Image
 from fmnist_tui.tui.state.dataset_cache import DatasetSpec
 from fmnist_tui.util.errors import UserError
@@ -224,6 +226,12 @@ class DataScreen(ImageScreen):
             lines += ["", *dataset.notes]
         text = "\n".join(safe_text(line) for line in lines)
         self.app.push_screen(TextDialog(safe_text(dataset.info.title), Content(text)))
+
+    def to_copy(self) -> ToCopy:
+        if self.view is None:
+            return ToCopy()
+        cursor, page = self.browser.gallery.cursor, self.browser.gallery.page_numbers
+        return dataset_to_copy(self.app_state, self._dataset_name, self.view, cursor, page)
 
     # -- browsing it ----------------------------------------------------------------------
 

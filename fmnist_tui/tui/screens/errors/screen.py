@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from fmnist_tui.analysis.predictions import Misclassified, MissOrder
+from fmnist_tui.tui.base.copying import ToCopy
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
 from fmnist_tui.tui.base.image_screen import ImageScreen
@@ -22,6 +23,7 @@ from fmnist_tui.tui.screens.errors import captions, filters
 from fmnist_tui.tui.screens.errors.detail import ImageDetail
 from fmnist_tui.tui.screens.errors.filters import ALL_ERRORS, ORDERS, ImageFilter, Pair
 from fmnist_tui.tui.screens.errors.loader import ErrorLoader, LoadedErrors
+from fmnist_tui.tui.screens.errors.to_copy import errors_to_copy
 from fmnist_tui.tui.shared.selected_run_screen import SelectedRunScreen
 from fmnist_tui.tui.widgets.gallery import ZOOMS, Gallery, Tile
 from fmnist_tui.tui.widgets.incremental import set_border_titles
@@ -198,6 +200,13 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
         self.update_appearance()
         self._arrange()
         set_border_titles(self._gallery, subtitle=self._gallery.position)
+
+    def to_copy(self) -> ToCopy:
+        loaded, folder = self._loader.loaded, self.selected.folder
+        if loaded is None or folder is None:
+            return ToCopy(path=folder.path if folder is not None else None)
+        cursor = self._gallery.cursor
+        return errors_to_copy(self.app_state, folder, loaded, self._filter, self._misses, cursor)
 
     # -- moving -----------------------------------------------------------------------
 

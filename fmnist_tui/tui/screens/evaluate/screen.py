@@ -14,9 +14,11 @@ from textual.widgets import Static
 from fmnist_tui.analysis.overfitting import judge_fit
 from fmnist_tui.protocol.validation import training_note
 from fmnist_tui.render.line_chart import Line
+from fmnist_tui.tui.base.copying import ToCopy
 from fmnist_tui.tui.screens.evaluate import confusion_layout, summary
 from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
 from fmnist_tui.tui.screens.evaluate.score_tables import ClassScores, ConfusedPairs, ScoreTable
+from fmnist_tui.tui.screens.evaluate.to_copy import evaluation_to_copy
 from fmnist_tui.tui.shared.selected_run_screen import SelectedRunScreen
 from fmnist_tui.tui.state.app_state import ClassPair
 from fmnist_tui.tui.state.evaluation_cache import LoadedEvaluation
@@ -106,6 +108,20 @@ class EvaluateScreen(SelectedRunScreen):
             width, note = self.query_one("#fit").size.width, training_note(state.started)
             text = summary.fit_text(judge_fit(state), note, width)
             self.query_one("#fit-text", Static).update(text)
+
+    def to_copy(self) -> ToCopy:
+        loaded, folder, focused = self._evaluation, self.selected.folder, self.focused
+        if loaded is None or folder is None:
+            return ToCopy(path=folder.path if folder is not None else None)
+        return evaluation_to_copy(
+            self.app_state,
+            folder,
+            self.selected.split,
+            loaded.evaluation,
+            (focused.id or "") if focused is not None else "",
+            self.query_one(ConfusionTable).cursor,
+            (focused.current or "") if isinstance(focused, ScoreTable) else "",
+        )
 
     # -- layout -----------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from textual.widgets import Input
 from fmnist_tui.config import recipes
 from fmnist_tui.data.images.image_folder import FolderWatch
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.tui.base.copying import ToCopy
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PromptDialog
 from fmnist_tui.tui.base.image_screen import ImageScreen
@@ -28,6 +29,7 @@ from fmnist_tui.tui.screens.predict.predictor import Predictor
 from fmnist_tui.tui.screens.predict.result_pane import ResultPane
 from fmnist_tui.tui.screens.predict.results import MAX_FILES, Result
 from fmnist_tui.tui.screens.predict.stages import StagesPane
+from fmnist_tui.tui.screens.predict.to_copy import prediction_to_copy
 from fmnist_tui.tui.shared.model_picker import pick_model
 from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.tui.widgets.line_table import LineTable
@@ -75,6 +77,8 @@ class PredictScreen(ImageScreen):
         self._is_stale = False
         self._note = ""
         self._input_error = ""
+        # The folder whose images these are, if one was given.
+        self._folder: Path | None = None
 
     def panes(self) -> Iterable[Widget]:
         with Container(id="input", classes="pane"):
@@ -167,6 +171,14 @@ class PredictScreen(ImageScreen):
         stages = result.stages if result is not None else ()
         self._stages.show(stages, message, self.app_state.renderer)
 
+    def to_copy(self) -> ToCopy:
+        predictor, file = self._predictor, self._file
+        if self._is_pad_open:
+            return prediction_to_copy(predictor.source, predictor.drawing, {}, None)
+        files = predictor.queue.results
+        shown = files.get(file) if file is not None else None
+        return prediction_to_copy(predictor.source, shown, files, self._folder)
+
     def update_appearance(self) -> None:
         self._pad.renderer = self.app_state.renderer
         self._show()
@@ -194,7 +206,7 @@ class PredictScreen(ImageScreen):
 
     def _set_input(self, images: ImageInput) -> None:
         self._end_watch()
-        self._note, self._input_error = images.note, ""
+        self._note, self._input_error, self._folder = images.note, "", images.folder
         is_single = len(images.files) == 1 and images.folder is None
         self._is_table_shown = not is_single
         self._predictor.predict(images.files)

@@ -18,6 +18,7 @@ from textual.widgets import Input
 from fmnist_tui.protocol.events import ENSEMBLE, LRFIND, SWEEP
 from fmnist_tui.protocol.validation import MARK_MEANING
 from fmnist_tui.runs.listing import RunSummary
+from fmnist_tui.tui.base.copying import ToCopy
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.table_screen import FilterInput, TableScreen, filter_items
 from fmnist_tui.tui.screens.runs.actions import RunActions
@@ -34,6 +35,7 @@ from fmnist_tui.tui.screens.runs.table import (
     format_run,
     search_text,
 )
+from fmnist_tui.tui.screens.runs.to_copy import runs_to_copy
 from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.tui.widgets.columns import RowCache, fit_columns, format_head
 from fmnist_tui.tui.widgets.incremental import set_border_titles
@@ -202,6 +204,10 @@ class RunsScreen(TableScreen[RunSummary]):
             live=any(run.summary.is_live for run in runs),
             empty=EMPTY_CURVES.get(kinds.pop(), NO_CURVE) if len(kinds) == 1 else NO_CURVE,
         )
+
+    def to_copy(self) -> ToCopy:
+        shown = self._visible.values()
+        return runs_to_copy(self.app_state, shown, self._current, self._marked)
 
     def action_mark(self) -> None:
         run = self._current

@@ -13,6 +13,7 @@ from textual.widget import Widget
 
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps.snapshot import TrialView
+from fmnist_tui.tui.base.copying import ToCopy
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.table_screen import FilterInput, TableScreen, filter_items
 from fmnist_tui.tui.screens.sweep.actions import SweepActions
@@ -34,6 +35,7 @@ from fmnist_tui.tui.screens.sweep.tables import (
     table_title,
     trial_columns,
 )
+from fmnist_tui.tui.screens.sweep.to_copy import study_to_copy
 from fmnist_tui.tui.widgets.columns import RowCache, fit_columns, format_head
 from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.tui.widgets.line_table import LineTable
@@ -218,6 +220,12 @@ class SweepScreen(TableScreen[TrialView]):
         number = trial.number if trial is not None else None
         live = listing.running > 0
         self.query_one(Plots).show(listing.snapshot, self._importances, number, live=live)
+
+    def to_copy(self) -> ToCopy:
+        listing, trials = self._listing, self._visible.values()
+        return study_to_copy(
+            self.app_state, listing.selected, listing.snapshot, trials, self._current
+        )
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Disable keys that have nothing to act on."""

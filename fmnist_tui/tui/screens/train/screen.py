@@ -18,6 +18,7 @@ from fmnist_tui.protocol.commands import Pause, Resume, SaveCheckpoint, ScaleLea
 from fmnist_tui.protocol.events import ENSEMBLE, FINISHED, TRAIN
 from fmnist_tui.protocol.validation import MARK_MEANING
 from fmnist_tui.runs.jsonl_reader import replay
+from fmnist_tui.tui.base.copying import ToCopy
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog
 from fmnist_tui.tui.base.image_screen import ImageScreen
@@ -30,6 +31,7 @@ from fmnist_tui.tui.screens.train.lr_panel import LrPanel
 from fmnist_tui.tui.screens.train.lr_search import LrSearchController
 from fmnist_tui.tui.screens.train.probe_images import ProbeImages, ProbePane
 from fmnist_tui.tui.screens.train.progress import RunProgress
+from fmnist_tui.tui.screens.train.to_copy import training_to_copy
 from fmnist_tui.tui.shared.run_names import command_refusal, stopping_message
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
@@ -68,7 +70,7 @@ class TrainScreen(ImageScreen):
         Binding("f", "recipe", "Recipe", id="train.recipe"),
         Binding("u", "resume", "Resume", id="train.resume"),
         Binding("M", "ensemble", "Ensemble of several seeds", show=False, id="train.ensemble"),
-        Binding("y", "log_scale", "Log scale", show=False, id="train.log_scale"),
+        Binding("L", "log_scale", "Log scale", show=False, id="train.log_scale"),
         Binding("m", "smooth", "Smooth the training curves", show=False, id="train.smooth"),
         Binding("v", "view", "View", id="view.next"),
         Binding("r", "renderer", "How images are drawn", show=False, id="view.renderer"),
@@ -137,6 +139,10 @@ class TrainScreen(ImageScreen):
             if recipe is not None:
                 source = f"recipe {recipe.name}"
             self._form.fill(values, source, recipe)
+
+    def to_copy(self) -> ToCopy:
+        field = self._fields.field if self._fields.has_focus else ""
+        return training_to_copy(self.app_state, self.draft, field)
 
     # -- showing the followed run -----------------------------------------------------------
 
