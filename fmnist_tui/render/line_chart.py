@@ -1,8 +1,8 @@
-"""Line charts for terminals, drawn by plotext.
+"""Line charts for terminals: axes drawn by plotext, curves on a canvas of dots.
 
 plotext has one figure per process, which is guarded by a lock here. A `Chart` holds rows of
 coloured runs and the position of the plot in them, so that a screen can draw marks and a
-cursor over it; `format_chart` gives the same as text for a console.
+cursor over it; `printed_chart` gives the same as text for a console.
 """
 
 from __future__ import annotations
@@ -10,30 +10,45 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
+from fmnist_tui.render.axis import (
+    NUMBERS,
+    Axis,
+    create_x_axis,
+    create_y_axis,
+    format_axis_number,
+    shown_range,
+)
+from fmnist_tui.render.canvas import Canvas
 from fmnist_tui.util.text import STYLE_CODE
 
 # Distinguish lines without colour.
-SYMBOLS = "*+x."
-_FIGURE = threading.Lock()
-# plotext's names of colours, with their ANSI codes
+SYMBOLS = "*+xo#@"
+BRAILLE = "braille"
+# The colours of lines, with their ANSI codes
 COLOURS = {"cyan": "36", "orange": "33", "green": "32", "magenta": "35", "blue": "34", "red": "31"}
-# plotext's numbers of the same colours: the last digit of their ANSI codes
-_NAMES_BY_NUMBER = {code[-1]: name for name, code in COLOURS.items()}
-_TICK_CELLS = 11
+# What is drawn in the quiet form of a colour begins with this: a band.
+DIM = "dim "
+GUIDE = "guide"
 MAX_DOTTED_POINTS = 12
+# The cells of the labels beside the y axis: longer labels are rare.
+MARGIN = 6
 _MIN_SIZE = (20, 5)
+_FIGURE = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a chart."""
+    """A line of a chart, with an optional band around it from `low` to `high` at each x."""
 
     label: str
     xs: Sequence[float]
     ys: Sequence[float]
     colour: str = "cyan"
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +56,8 @@ class Chart:
     """A drawn chart: rows of (text, name of a colour or empty).
 
     The plot is in the columns `left` to `right` and the rows `top` to `bottom`, both
-    inclusive; x goes from `low` to `high`. `symbols` are the symbols of the lines.
+    inclusive. `symbols` are the symbols of the lines. `above` and `below` are the farthest
+    values outside the y axis, if there are any: marks at the edge stand for them.
     """
 
     rows: tuple[tuple[tuple[str, str], ...], ...]
@@ -49,14 +65,25 @@ class Chart:
     right: int
     top: int
     bottom: int
-    low: float
-    high: float
+    x_axis: Axis
+    y_axis: Axis
     symbols: tuple[str, ...]
+    above: float | None = None
+    below: float | None = None
+
+    @property
+    def low(self) -> float:
+        """The x of the first column."""
+        return self.x_axis.low
+
+    @property
+    def high(self) -> float:
+        """The x of the last column."""
+        return self.x_axis.high
 
     def column(self, x: float) -> int:
         """The column of an x, clipped to the plot."""
-        span = self.high - self.low or 1.0
-        share = min(1.0, max(0.0, (x - self.low) / span))
+        share = min(1.0, max(0.0, self.x_axis.share(x)))
         return self.left + round(share * (self.right - self.left))
 
     def x_at(self, column: int) -> float:
@@ -81,213 +108,226 @@ def draw_chart(
     ascii_only: bool = False,
     percent: bool = False,
     square: bool = False,
-    powers: bool = False,
+    numbers: str = NUMBERS,
     span: tuple[float, float] | None = None,
+    part: tuple[float, float] | None = None,
+    guides: Sequence[float] = (),
 ) -> Chart | None:
     """Draw lines on `width` by `height` cells; None if no point can be drawn.
 
-    `percent` labels fractions in per cent, `square` makes both axes go from 0 to 1, and with
-    `powers` the xs are exponents of ten. `span` is the least range of the x axis.
+    `percent` labels fractions in per cent, `square` makes both axes go from 0 to 1, and
+    `numbers` says what the xs are. `span` is the least range of the x axis, `part` the range to
+    show instead of all; at the `guides` there are quiet vertical lines.
     """
-    lines = _drop_unplottable(lines, log)
+    lines = drop_unplottable(lines, log)
     if not lines or not has_space(width, height):
         return None
+    rows = height - 3 - bool(xlabel)
+    low, high = part or x_range(lines, span)
+    if square:
+        low, high = 0.0, 1.0
+    bottom, top = (0.0, 1.0) if square else _y_range(lines, low, high, log)
+    y_axis = create_y_axis(bottom, top, rows, log=log, percent=percent)
+    columns = width - 2 - max(MARGIN, *(len(label) for _, label in y_axis.ticks))
+    x_axis = create_x_axis(low, high, columns, numbers)
+    marked = ascii_only or not colour
+    symbols = tuple(
+        SYMBOLS[number % len(SYMBOLS)] if marked else BRAILLE for number in range(len(lines))
+    )
+    painter = _Painter(Canvas(columns, rows), x_axis, y_axis)
+    for line in lines:
+        painter.draw_band(line, marked)
+    for line, symbol in zip(lines, symbols, strict=True):
+        painter.draw_line(line, symbol)
+    painter.draw_guides(guides)
+    frame, left, plot_top = _draw_frame(width, height, xlabel, x_axis, y_axis)
+    return Chart(
+        _insert_plot(frame, painter.canvas, left, plot_top),
+        left,
+        left + columns - 1,
+        plot_top,
+        plot_top + rows - 1,
+        x_axis,
+        y_axis,
+        symbols,
+        painter.above,
+        painter.below,
+    )
+
+
+class _Painter:
+    """Draws lines by their values, and remembers the farthest values outside the y axis."""
+
+    def __init__(self, canvas: Canvas, x_axis: Axis, y_axis: Axis) -> None:
+        self.canvas = canvas
+        self.above: float | None = None
+        self.below: float | None = None
+        self._x_axis, self._y_axis = x_axis, y_axis
+
+    def draw_band(self, line: Line, marked: bool) -> None:
+        if not line.low:
+            return
+        colour = DIM + line.colour
+        low = self._points(line.xs, line.low, colour)
+        high = low if line.high is line.low else self._points(line.xs, line.high, colour)
+        draw = self.canvas.mark_band if marked else self.canvas.draw_band
+        draw(low, high, colour)
+
+    def draw_line(self, line: Line, symbol: str) -> None:
+        points = self._points(line.xs, line.ys, line.colour)
+        if symbol != BRAILLE:
+            self.canvas.mark_line(points, symbol, line.colour)
+            return
+        self.canvas.draw_line(points, line.colour)
+        if len(line.xs) <= MAX_DOTTED_POINTS:
+            # Show few points one by one; a single point is not visible as a line.
+            for x, y in points:
+                self.canvas.put(round(x) // 2, round(y) // 4, "•", line.colour)
+
+    def draw_guides(self, xs: Sequence[float]) -> None:
+        last = self.canvas.columns - 1
+        for x in xs:
+            column = round(self._x_axis.share(x) * last)
+            if 0 < column < last:
+                for row in range(self.canvas.rows):
+                    self.canvas.put(column, row, "┊", GUIDE, over=False)
+
+    def _points(
+        self, xs: Sequence[float], ys: Sequence[float], colour: str
+    ) -> list[tuple[float, float]]:
+        """The points in dots; marks at the edge for values that are not on the y axis."""
+        columns, rows = self.canvas.columns, self.canvas.rows
+        x_share, y_share = self._x_axis.share, self._y_axis.share
+        points = []
+        for x, y in zip(xs, ys, strict=True):
+            column, height = x_share(x), y_share(y)
+            points.append((2 * (columns - 1) * column + 0.5, 4 * (rows - 1) * (1 - height) + 1.5))
+            if 0 <= column <= 1 and not -0.01 <= height <= 1.01:
+                cell = round(column * (columns - 1))
+                if height > 1:
+                    self.above = y if self.above is None else max(y, self.above)
+                    self.canvas.put(cell, 0, "▲", colour)
+                else:
+                    self.below = y if self.below is None else min(y, self.below)
+                    self.canvas.put(cell, rows - 1, "▼", colour)
+        return points
+
+
+def x_range(lines: Sequence[Line], span: tuple[float, float] | None = None) -> tuple[float, float]:
+    """The range of the xs of all lines, and at least `span`."""
+    xs = [*(span or ()), *(x for line in lines if line.xs for x in (min(line.xs), max(line.xs)))]
+    return min(xs), max(xs)
+
+
+def describe_outside(chart: Chart, percent: bool = False) -> str:
+    """`▲ up to 9.1`: what the marks at the edge of a chart stand for; empty without any."""
+    parts = []
+    for mark, word, value in (("▲", "up", chart.above), ("▼", "down", chart.below)):
+        if value is not None:
+            number = f"{100 * value:.3g}%" if percent else format_axis_number(value)
+            parts.append(f"{mark} {word} to {number}")
+    return "  ".join(parts)
+
+
+def drop_unplottable(lines: Sequence[Line], log: bool) -> list[Line]:
+    """The lines reduced to finite (with `log`, positive) points; without lines that have none."""
+    plottable = []
+    for line in lines:
+        kept = [
+            index
+            for index, (x, *ys) in enumerate(
+                zip(line.xs, line.ys, line.low, line.high, strict=True)
+                if line.low
+                else zip(line.xs, line.ys, strict=True)
+            )
+            if math.isfinite(x) and all(math.isfinite(y) and (y > 0 or not log) for y in ys)
+        ]
+        if len(kept) == len(line.xs):
+            plottable += [line] if kept else []
+        elif kept:
+            low = [line.low[index] for index in kept] if line.low else ()
+            high = low
+            if line.high is not line.low:
+                high = [line.high[index] for index in kept]
+            plottable.append(
+                replace(
+                    line,
+                    xs=[line.xs[index] for index in kept],
+                    ys=[line.ys[index] for index in kept],
+                    low=low,
+                    high=high,
+                )
+            )
+    return plottable
+
+
+def _y_range(lines: Sequence[Line], left: float, right: float, log: bool) -> tuple[float, float]:
+    """The range that shows the lines and bands well, from one x to another."""
+    shown: list[float] = []
+    for line in lines:
+        inside = [left <= x <= right for x in line.xs]
+        for values in (line.ys, [*line.low, *line.high]):
+            visible = [
+                value
+                for value, is_inside in zip(values, inside * 2, strict=False)
+                if is_inside or not any(inside)
+            ]
+            if log:
+                visible = [math.log10(value) for value in visible]
+            if visible:
+                shown += shown_range(visible)
+    low, high = min(shown), max(shown)
+    return (10**low, 10**high) if log else (low, high)
+
+
+def _draw_frame(
+    width: int, height: int, xlabel: str, x_axis: Axis, y_axis: Axis
+) -> tuple[tuple[str, ...], int, int]:
+    """The rows of an empty chart, and the column and row where its plot begins."""
+    # plotext gets shares instead of values: it need not know of log scales.
+    xs = tuple((x_axis.share(value), label) for value, label in x_axis.ticks)
+    ys = tuple((y_axis.share(value), label.rjust(MARGIN)) for value, label in y_axis.ticks)
+    rows = _draw_figure(width, height, xlabel, xs, ys)
+    top = next(index for index, row in enumerate(rows) if "┌" in row)
+    return rows, rows[top].index("┌") + 1, top + 1
+
+
+@lru_cache(maxsize=64)
+def _draw_figure(
+    width: int,
+    height: int,
+    xlabel: str,
+    xs: tuple[tuple[float, str], ...],
+    ys: tuple[tuple[float, str], ...],
+) -> tuple[str, ...]:
     import plotext
 
-    symbols = tuple(
-        "braille" if colour and not ascii_only else SYMBOLS[number % 4]
-        for number in range(len(lines))
-    )
-    low, high = _axis_limits([*(span or ()), *(x for line in lines for x in line.xs)], square)
-    heights = [y for line in lines for y in line.ys]
-    bottom, top = _axis_limits(heights, square)
     with _FIGURE:
         plotext.terminal.limit(width=False, height=False)
         figure = plotext.figure
         figure.clear()
         figure.plot_size(width, height)
         figure.theme("colorless")
-        for line, symbol in zip(lines, symbols, strict=True):
-            marker = plotext.marker(symbol, line.colour) if colour else plotext.marker(symbol)
-            signal = figure.signal(list(line.xs), list(line.ys), marker=marker)
-            signal.lines()
-            figure.draw(signal)
-            if len(line.xs) <= MAX_DOTTED_POINTS and symbol == "braille":
-                # Show few points one by one; a single point is not visible as a line.
-                dots = figure.signal(
-                    list(line.xs), list(line.ys), marker=plotext.marker("•", line.colour)
-                )
-                figure.draw(dots)
         if xlabel:
             figure.label(xlabel)
-        x_axis = figure.ruler("x")
-        x_axis.lim(low, high)
-        marks = tick_values(low, high, max(2, width // _TICK_CELLS))
-        x_axis.ticks(
-            marks, [format_power(mark) if powers else format_axis_number(mark) for mark in marks]
-        )
-        y_axis = figure.ruler("y")
-        if log and min(heights) < max(heights):
-            y_axis.scale("log")
-        else:
-            y_axis.lim(bottom, top)
-            marks = tick_values(bottom, top, max(2, height // 3))
-            labels = [f"{mark:.4g}" for mark in marks]
-            if percent:
-                labels = [f"{100 * mark:.4g}%" for mark in marks]
-            y_axis.ticks(marks, labels)
+        for name, ticks in (("x", xs), ("y", ys)):
+            ruler = figure.ruler(name)
+            ruler.lim(0.0, 1.0)
+            ruler.ticks([share for share, _ in ticks], [label for _, label in ticks])
         text: str = figure.build().string()
         figure.clear()
-    return _parse_chart(text, low, high, symbols)
+    return tuple(STYLE_CODE.sub("", text).rstrip("\n").split("\n"))
 
 
-def format_chart(
-    title: str,
-    lines: Sequence[Line],
-    width: int,
-    height: int,
-    *,
-    xlabel: str = "",
-    log: bool = False,
-    colour: bool = True,
-    ascii_only: bool = False,
-    powers: bool = False,
-) -> str:
-    """The chart under a line with title and legend; empty if no point can be drawn."""
-    chart = draw_chart(
-        lines,
-        width,
-        height - 1,
-        xlabel=xlabel,
-        log=log,
-        colour=colour,
-        ascii_only=ascii_only,
-        powers=powers,
-    )
-    if chart is None:
-        return ""
-    head = _format_head(title, _drop_unplottable(lines, log), chart.symbols, colour)
-    return "\n".join([head, *_to_ansi(chart, colour)]).rstrip()
-
-
-def downsample(points: Sequence[tuple[float, float]], columns: int) -> list[tuple[float, float]]:
-    """The points of a curve that a chart `columns` dots wide can show.
-
-    Of the points of every dot the first, lowest, highest and last are kept, so that no spike
-    is lost.
-    """
-    if len(points) <= 4 * columns:
-        return list(points)
-    sample: list[tuple[float, float]] = []
-    size = len(points) / columns
-    for number in range(columns):
-        bucket = points[int(number * size) : int((number + 1) * size)]
-        if bucket:
-            indices = {
-                0,
-                len(bucket) - 1,
-                min(range(len(bucket)), key=lambda index: bucket[index][1]),
-                max(range(len(bucket)), key=lambda index: bucket[index][1]),
-            }
-            sample += [bucket[index] for index in sorted(indices)]
-    return sample
-
-
-def tick_values(
-    low: float, high: float, most: int, steps: Sequence[float] = (1, 2, 5, 10)
-) -> list[float]:
-    """Round numbers from `low` to `high`, about `most` of them, a power of ten times one of
-    `steps` apart."""
-    if not high > low:
-        return [low]
-    rough = (high - low) / max(1, most)
-    magnitude = 10.0 ** math.floor(math.log10(rough))
-    step = next(magnitude * part for part in steps if magnitude * part >= 0.999 * rough)
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
-    # Rounded to remove binary fractions.
-    return [float(f"{number * step:.10g}") for number in range(first, last + 1)] or [low, high]
-
-
-def format_power(exponent: float) -> str:
-    """A power of ten in short form: 1e-6, 0.003, 3.2."""
-    return f"{10**exponent:.2g}".replace("e-0", "e-")
-
-
-def format_axis_number(number: float) -> str:
-    """A number for an axis: 15000 is 15k."""
-    for limit, scale, unit in ((1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
-        if abs(number) >= limit:
-            return f"{number / scale:.4g}{unit}"
-    return f"{number:.4g}"
-
-
-def _axis_limits(values: Sequence[float], square: bool) -> tuple[float, float]:
-    if square:
-        return 0.0, 1.0
-    low, high = min(values), max(values)
-    if low == high:
-        margin = abs(low) / 10 or 0.5
-        return low - margin, high + margin
-    return low, high
-
-
-def _parse_chart(text: str, low: float, high: float, symbols: tuple[str, ...]) -> Chart:
-    rows = [_parse_line(line) for line in text.rstrip("\n").split("\n")]
-    plain = ["".join(part for part, _ in row) for row in rows]
-    top = next((index for index, line in enumerate(plain) if "┌" in line), 0)
-    bottom = next((index for index, line in enumerate(plain) if "└" in line), len(plain) - 1)
-    left = plain[top].find("┌") + 1
-    right = plain[top].rfind("┐") - 1
-    return Chart(
-        tuple(tuple(row) for row in rows), left, right, top + 1, bottom - 1, low, high, symbols
-    )
-
-
-def _parse_line(line: str) -> list[tuple[str, str]]:
-    """A line with ANSI colours as runs of (text, name of a colour)."""
-    runs: list[tuple[str, str]] = []
-    colour = ""
-    parts = STYLE_CODE.split(line)
-    for index, part in enumerate(parts):
-        if index % 2:
-            colour = _NAMES_BY_NUMBER.get(part.rpartition(";")[2], "") if ";" in part else ""
-        elif part:
-            runs.append((part, colour))
-    return runs
-
-
-def _to_ansi(chart: Chart, colour: bool) -> list[str]:
-    return [
-        "".join(
-            f"\x1b[{COLOURS[name]}m{text}\x1b[0m" if name and colour else text for text, name in row
-        )
-        for row in chart.rows
-    ]
-
-
-def _format_head(title: str, lines: Sequence[Line], symbols: Sequence[str], colour: bool) -> str:
-    """Title and legend in one line; plotext's own legend would hide part of the lines."""
-    parts = [title]
-    for line, symbol in zip(lines, symbols, strict=True):
-        sample = symbol * 2 if symbol != "braille" else "──"
-        code = COLOURS[line.colour]
-        parts.append(
-            f"\x1b[{code}m{sample}\x1b[0m {line.label}" if colour else f"{sample} {line.label}"
-        )
-    return "   ".join(parts)
-
-
-def _drop_unplottable(lines: Sequence[Line], log: bool) -> list[Line]:
-    """The lines reduced to finite (with `log`, positive) points; without lines that have none."""
-    plottable = []
-    for line in lines:
-        points = [
-            (x, y)
-            for x, y in zip(line.xs, line.ys, strict=True)
-            if math.isfinite(x) and math.isfinite(y) and (y > 0 or not log)
-        ]
-        if points:
-            xs, ys = zip(*points, strict=True)
-            plottable.append(Line(line.label, xs, ys, line.colour))
-    return plottable
+def _insert_plot(
+    frame: Sequence[str], canvas: Canvas, left: int, top: int
+) -> tuple[tuple[tuple[str, str], ...], ...]:
+    rows: list[tuple[tuple[str, str], ...]] = []
+    right = left + canvas.columns
+    for index, row in enumerate(frame):
+        if top <= index < top + canvas.rows:
+            plot = canvas.row(index - top)
+            rows.append(((row[:left], ""), *plot, (row[right:], "")))
+        else:
+            rows.append(((row, ""),))
+    return tuple(rows)

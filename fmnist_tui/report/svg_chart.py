@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import ClassVar
 
-from fmnist_tui.render.line_chart import tick_values
+from fmnist_tui.render.axis import round_ticks
 
 _LETTER_WIDTH = 6.2
-_TICK_STEPS = (1, 2, 2.5, 5, 10)
 # Longer curves are reduced to about this many columns.
 _COLUMNS = 150
 # Curves with more points have no dots.
@@ -67,8 +66,8 @@ class ChartAxes:
     def build(
         cls, area: PlotArea, x_label: str, y_label: str, format_y: Callable[[float], str]
     ) -> ChartAxes:
-        xs = tick_values(area.min_x, area.max_x, 6, _TICK_STEPS)
-        ys = tick_values(area.min_y, area.max_y, 5, _TICK_STEPS)
+        xs = round_ticks(area.min_x, area.max_x, 6)
+        ys = round_ticks(area.min_y, area.max_y, 5)
         x_ticks = [(area.x(x), f"{x:g}") for x in xs]
         y_ticks = [(area.y(y), format_y(y)) for y in ys]
         return cls(area, x_label, y_label, x_ticks, y_ticks)

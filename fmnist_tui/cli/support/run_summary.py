@@ -18,7 +18,9 @@ from fmnist_tui.protocol.lr_curve import RatePoint, chart_points
 from fmnist_tui.protocol.lr_search import LrSearch, format_search_result
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.protocol.validation import find_validation, training_note
-from fmnist_tui.render.line_chart import Line, format_chart
+from fmnist_tui.render.axis import NUMBERS, POWERS
+from fmnist_tui.render.line_chart import Line
+from fmnist_tui.render.printed_chart import format_chart
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.util.class_names import short_names
 from fmnist_tui.util.formatting import (
@@ -114,7 +116,7 @@ def print_search(search: LrSearch) -> None:
         Line(name, [math.log10(lr) for lr, _ in points], [loss for _, loss in points], colour)
         for name, points, colour in curves
     ]
-    _print_chart("loss by learning rate", lines, "learning rate", powers=True)
+    _print_chart("loss by learning rate", lines, "learning rate", numbers=POWERS)
     if search.end is not None:
         console.line(format_search_result(search.end))
 
@@ -129,7 +131,7 @@ def _print_losses(state: RunState) -> None:
     _print_chart("loss", lines, "epoch")
 
 
-def _print_chart(title: str, lines: list[Line], xlabel: str, *, powers: bool = False) -> None:
+def _print_chart(title: str, lines: list[Line], xlabel: str, *, numbers: str = NUMBERS) -> None:
     chart = format_chart(
         title,
         lines,
@@ -138,7 +140,7 @@ def _print_chart(title: str, lines: list[Line], xlabel: str, *, powers: bool = F
         xlabel=xlabel,
         colour=console.colour_depth() != "none",
         ascii_only=not console.has_unicode(),
-        powers=powers,
+        numbers=numbers,
     )
     if chart:
         console.console().print(Text.from_ansi(chart))

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from textual import _time
 
-from fmnist_tui.tui.widgets.line_chart import LineChart
+from fmnist_tui.tui.widgets.charts.line_chart import LineChart
 from tests.tui.conftest import OpenDashboard
 
 HELD_UP_SECONDS = 5.0

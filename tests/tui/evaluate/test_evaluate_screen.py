@@ -14,7 +14,7 @@ from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
 from fmnist_tui.tui.screens.evaluate.score_tables import ClassScores, ConfusedPairs
 from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
 from fmnist_tui.tui.state.app_state import AppState
-from fmnist_tui.tui.widgets.line_chart import LineChart
+from fmnist_tui.tui.widgets.charts.line_chart import LineChart
 from tests.tui.conftest import OpenDashboard
 from tests.tui.evaluate.support import wait_for_scores
 from tests.tui.support import (

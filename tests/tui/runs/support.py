@@ -15,7 +15,7 @@ from fmnist_tui.protocol.events import EVENTS, STOPPED, RunEnded
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.tui.app import Dashboard
-from fmnist_tui.tui.widgets.line_chart import LineChart
+from fmnist_tui.tui.widgets.charts.line_chart import LineChart
 from fmnist_tui.tui.widgets.line_table import LineTable
 from tests.tui.support import wait_until
 

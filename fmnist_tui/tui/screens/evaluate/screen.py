@@ -22,7 +22,7 @@ from fmnist_tui.tui.screens.evaluate.to_copy import evaluation_to_copy
 from fmnist_tui.tui.shared.selected_run_screen import SelectedRunScreen
 from fmnist_tui.tui.state.app_state import ClassPair
 from fmnist_tui.tui.state.evaluation_cache import LoadedEvaluation
-from fmnist_tui.tui.widgets.line_chart import LineChart
+from fmnist_tui.tui.widgets.charts.line_chart import LineChart
 from fmnist_tui.tui.widgets.summary_line import SummaryLine
 from fmnist_tui.util.sequences import next_item
 

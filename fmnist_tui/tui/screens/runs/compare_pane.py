@@ -12,8 +12,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from fmnist_tui.render.line_chart import Line
+from fmnist_tui.tui.widgets.charts.line_chart import LineChart
 from fmnist_tui.tui.widgets.incremental import set_border_titles
-from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.util.sequences import next_item
 
 # Chart titles by curve.

@@ -15,8 +15,8 @@ from fmnist_tui.sweeps.snapshot import (
     too_few_trials,
 )
 from fmnist_tui.tui.screens.sweep.space_plot import PARALLEL, SLICES, SpacePlot
+from fmnist_tui.tui.widgets.charts.line_chart import LineChart
 from fmnist_tui.tui.widgets.incremental import set_border_titles
-from fmnist_tui.tui.widgets.line_chart import LineChart
 from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
 from fmnist_tui.util.sequences import next_item
 

@@ -8,7 +8,7 @@ from textual.containers import Vertical
 
 from fmnist_tui.tui.screens.train import curves
 from fmnist_tui.tui.state.run_feed import RunFeed
-from fmnist_tui.tui.widgets.line_chart import LineChart
+from fmnist_tui.tui.widgets.charts.line_chart import LineChart
 from fmnist_tui.util.sequences import next_item
 
 

@@ -13,7 +13,7 @@ from fmnist_tui.protocol.run_state import (
     RunState,
 )
 from fmnist_tui.render.line_chart import Line
-from fmnist_tui.tui.widgets.line_chart import LineMark
+from fmnist_tui.tui.widgets.charts.line_chart import LineMark
 
 SMOOTHINGS = (0.0, 0.8, 0.95)
 _LETTERS = {"lr": "L", "best": "B", "step": "C", "resumed": "R"}

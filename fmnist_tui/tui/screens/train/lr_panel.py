@@ -19,10 +19,11 @@ from textual.strip import Strip
 from fmnist_tui.protocol.events import FINISHED
 from fmnist_tui.protocol.lr_curve import LrSuggestion, RatePoint, chart_points, round_rate
 from fmnist_tui.protocol.lr_search import LrSearch
+from fmnist_tui.render.axis import POWERS
 from fmnist_tui.render.line_chart import Chart, Line
 from fmnist_tui.tui.screens.train.progress import wrap_parts
+from fmnist_tui.tui.widgets.charts.line_chart import LineChart, LineMark
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
-from fmnist_tui.tui.widgets.line_chart import LineChart, LineMark
 from fmnist_tui.util.formatting import format_duration
 from fmnist_tui.util.text import safe_text
 
@@ -46,7 +47,7 @@ class LrCurve(LineChart, inherit_bindings=False):
     _point: float | None = None
 
     def __init__(self) -> None:
-        super().__init__("", powers=True, empty="the curve appears here, step by step")
+        super().__init__("", numbers=POWERS, empty="the curve appears here, step by step")
 
     def set_point(self, rate: float | None) -> None:
         """Draw the line at this rate."""

@@ -14,9 +14,16 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
-from fmnist_tui.render import line_chart
-from fmnist_tui.render.line_chart import Chart, Line
-from fmnist_tui.tui import theme as themes
+from fmnist_tui.render.axis import NUMBERS, POWERS, format_axis_number, format_power
+from fmnist_tui.render.line_chart import (
+    BRAILLE,
+    Chart,
+    Line,
+    describe_outside,
+    draw_chart,
+    has_space,
+)
+from fmnist_tui.tui.widgets.charts.colours import FRAME, chart_colours
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
@@ -63,13 +70,13 @@ class LineChart(IncrementalWidget, can_focus=True):
         *,
         percent: bool = False,
         square: bool = False,
-        powers: bool = False,
+        numbers: str = NUMBERS,
         empty: str = "",
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self._title, self._percent, self._square, self._empty = title, percent, square, empty
-        self._powers = powers
+        self._numbers = numbers
 
     def show(
         self,
@@ -120,9 +127,9 @@ class LineChart(IncrementalWidget, can_focus=True):
         if chart is None or self._cursor is None:
             return ""
         x = chart.x_at(self._cursor)
-        x_text = line_chart.format_axis_number(round(x))
-        if self._powers:
-            x_text = line_chart.format_power(x)
+        x_text = format_axis_number(round(x))
+        if self._numbers == POWERS:
+            x_text = format_power(x)
         parts = [f"{self._xlabel or 'x'} {x_text}"]
         for line in self._lines:
             if (value := _value_at(line, x)) is not None:
@@ -165,8 +172,8 @@ class LineChart(IncrementalWidget, can_focus=True):
             import plotext  # noqa: F401
         started = time.thread_time()
         width, height = self.size.width, self.size.height - 1
-        self._chart = line_chart.draw_chart(
-            [_reduce(line, max(1, 2 * width)) for line in self._lines],
+        self._chart = draw_chart(
+            self._lines,
             width,
             height,
             xlabel=self._xlabel if height > 9 else "",
@@ -174,7 +181,7 @@ class LineChart(IncrementalWidget, can_focus=True):
             ascii_only=ascii_only,
             percent=self._percent,
             square=self._square,
-            powers=self._powers,
+            numbers=self._numbers,
             span=self._span,
         )
         self._drawn_for = key
@@ -197,7 +204,7 @@ class LineChart(IncrementalWidget, can_focus=True):
         if row >= len(chart.rows):
             return Strip.blank(width, base)
         colours = self._colours()
-        frame = base + Style(color=colours["frame"])
+        frame = base + Style(color=colours[FRAME])
         segments = [
             Segment(text, base + Style(color=colours[name]) if name else frame)
             for text, name in chart.rows[row]
@@ -211,7 +218,7 @@ class LineChart(IncrementalWidget, can_focus=True):
         """Why no chart is drawn."""
         if not any(line.xs for line in self._lines):
             return self._empty
-        if not line_chart.has_space(self.size.width, self.size.height - 1):
+        if not has_space(self.size.width, self.size.height - 1):
             return "not enough space"
         return "no value can be drawn" + (" on a log scale" if self.log_scale else "")
 
@@ -240,21 +247,21 @@ class LineChart(IncrementalWidget, can_focus=True):
             return [*segments, Segment("  " + safe_text(reading), base)]
         lines = [line for line in self._lines if line.xs]
         for line, symbol in zip(lines, self._chart.symbols if self._chart else (), strict=False):
-            sample = "──" if symbol == "braille" else symbol * 2
+            sample = "──" if symbol == BRAILLE else symbol * 2
             segments.append(Segment("  ", base))
             segments.append(Segment(sample, base + Style(color=colours[line.colour])))
             segments.append(Segment(f" {safe_text(line.label, 30)}", base))
+        if self._chart is not None and (outside := describe_outside(self._chart, self._percent)):
+            segments.append(Segment(f"  {outside}", base))
         return segments
 
     def _colours(self) -> dict[str, str]:
-        lines = themes.LINES_DARK if self.app.current_theme.dark else themes.LINES_LIGHT
-        accent = self.app.theme_variables["accent"][:7]
-        return {**lines, "frame": accent if self.has_focus else "#7a7a7a"}
-
-
-def _reduce(line: Line, columns: int) -> Line:
-    points = line_chart.downsample(list(zip(line.xs, line.ys, strict=True)), columns)
-    return Line(line.label, [x for x, _ in points], [y for _, y in points], line.colour)
+        colours = chart_colours(
+            self.app.current_theme.dark, self.app.theme_variables["background"][:7]
+        )
+        if self.has_focus:
+            colours = {**colours, FRAME: self.app.theme_variables["accent"][:7]}
+        return colours
 
 
 def _value_at(line: Line, x: float) -> float | None:

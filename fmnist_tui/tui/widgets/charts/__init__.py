@@ -1,0 +1,1 @@
+"""Charts that are read with a cursor, zoomed and moved."""
