@@ -336,10 +336,10 @@ class Dashboard(App[int]):
 
     def action_command_palette(self) -> None:
         if not isinstance(self.screen, ActionPalette):
-            self.push_screen(ActionPalette())
+            self.push_screen(ActionPalette(placeholder="an action, a screen, a recipe or a run"))
 
     def action_help(self) -> None:
-        self.push_screen(help_dialog(self.screen))
+        self.push_screen(help_dialog(self.screen, self.app_state.settings.keymap))
 
     def action_theme(self) -> None:
         self.theme = themes.LIGHT if self.current_theme.dark else themes.DARK

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 
 from textual.app import App
 from textual.binding import Binding
@@ -15,6 +16,8 @@ from fmnist_tui.tui import screens
 from fmnist_tui.tui.key_names import all_bindings, key_word, subclasses
 
 NodeClass = type[DOMNode]
+_PACKAGE = "fmnist_tui."
+_CURSOR_KEYS = {*("up", "down", "left", "right"), *("pageup", "pagedown", "home", "end")}
 
 
 def binding_ids() -> set[str]:
@@ -31,6 +34,30 @@ def screen_bindings(name: str) -> Iterator[tuple[NodeClass, Binding]]:
         for binding in owner.__dict__.get("BINDINGS", ()):
             if isinstance(binding, Binding) and binding.description:
                 yield owner, binding
+
+
+def is_own(binding: Binding) -> bool:
+    """Whether this program has defined the binding, and not Textual."""
+    return (binding.action, binding.description) in _actions(_PACKAGE)[0]
+
+
+def is_movement(binding: Binding) -> bool:
+    """Whether a binding only moves what is shown or chosen: a cursor key does the same."""
+    return (
+        binding.action.startswith("scroll_")
+        or (binding.action, binding.description) in _actions("")[1]
+    )
+
+
+@cache
+def _actions(package: str) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+    """What the bindings of a package do, and what those of them with cursor keys do."""
+    every, moving = set(), set()
+    for _, binding in all_bindings(package):
+        every.add((binding.action, binding.description))
+        if any(key.split("+")[-1] in _CURSOR_KEYS for key in binding.key.split(",")):
+            moving.add((binding.action, binding.description))
+    return every, moving
 
 
 def describe_clashes(keymap: Mapping[str, str]) -> str:

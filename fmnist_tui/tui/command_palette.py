@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, cast
@@ -15,7 +15,6 @@ from textual.binding import Binding
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.dom import DOMNode
-from textual.fuzzy import Matcher
 from textual.screen import Screen
 from textual.theme import ThemeProvider
 from textual.widget import Widget
@@ -25,14 +24,17 @@ from fmnist_tui.config import recipes
 from fmnist_tui.runs.listing import list_runs
 from fmnist_tui.tui.base.dialogs import ClosedOnce
 from fmnist_tui.tui.base.screen import is_visible
-from fmnist_tui.tui.bindings import NodeClass, screen_bindings
+from fmnist_tui.tui.bindings import NodeClass, is_movement, is_own, screen_bindings
 from fmnist_tui.tui.context import DashboardContext
 from fmnist_tui.tui.jobs.recipe_check import check_recipe
 from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.sequences import match_rank
 from fmnist_tui.util.text import safe_text
 
-# Entries about other screens are listed below all that match as well.
-_ELSEWHERE = 0.5
+# What else matches as well is listed below the rest: actions of other screens, what cannot be
+# done now, and what only moves something.
+_ELSEWHERE, _NOT_NOW, _MOVEMENT = 0.2, 0.4, 0.6
+_WIDTH, _NAME_WIDTH = 84, 42
 
 
 class Entry(NamedTuple):
@@ -41,11 +43,17 @@ class Entry(NamedTuple):
     name: str
     about: str
     run: Callable[[], object]
-    weight: float = 1.0
+    demotion: float = 0.0
 
 
 class ActionPalette(CommandPalette, ClosedOnce[None]):
-    """Textual's palette, without paging when the terminal has no space for its list."""
+    """Textual's palette as a box, without paging when the terminal has no space for its list."""
+
+    DEFAULT_CSS = f"""
+    ActionPalette #--container {{ width: {_WIDTH}; max-width: 94%; }}
+    ActionPalette SearchIcon {{ display: none; }}
+    ActionPalette CommandInput {{ padding: 0 1; }}
+    """
 
     def _action_command_list(self, action: str) -> None:
         has_space = self.query_one(CommandList).scrollable_content_region.height > 0
@@ -97,11 +105,11 @@ class PaletteCommands(Provider):
 
     async def startup(self) -> None:
         context = self._context
-        entries: list[Entry] = [
+        entries = self._actions()
+        entries += [
             Entry(f"Go to {tab.title}", f"key {tab.key}", partial(context.show, tab.name))
             for tab in context.tabs
         ]
-        entries += self._actions()
         entries.append(Entry("Theme…", "choose the colours", self._choose_theme))
         # An unreadable folder must not empty the palette.
         with contextlib.suppress(UserError):
@@ -118,21 +126,34 @@ class PaletteCommands(Provider):
                 name = safe_text(summary.run.name, 80)
                 open_run = partial(context.open_listed_run, summary)
                 entries.append(Entry(f"Run: {name}", about, open_run))
-        self._entries = [*entries, *self._actions_elsewhere()]
+        entries += self._actions_elsewhere()
+        self._entries = sorted(entries, key=lambda entry: entry.demotion)
 
     def _actions(self) -> list[Entry]:
-        """The bindings of the focused pane and of the current screen, those that work first."""
+        """The bindings of the current screen, of its panes and of all screens."""
         entries: dict[str, Entry] = {}
-        for active in self.screen.active_bindings.values():
-            what, action = active.binding.description, active.binding.action
-            if what and active.enabled and not action.startswith("show("):
-                run = partial(self._act, what, action, active.node)
-                entries.setdefault(what, Entry(what, self._key(active.binding), run))
         for owner, binding in screen_bindings(getattr(self.screen, "NAME", "")):
-            what = binding.description
-            run = partial(self._act_in_pane, binding, owner)
-            entries.setdefault(what, Entry(what, self._key(binding), run))
+            node = self._node(owner)
+            self._add(entries, binding, partial(self._act_in_pane, binding, owner), node)
+        for active in self.screen.active_bindings.values():
+            binding, node = active.binding, active.node
+            if is_own(binding) and not binding.action.startswith(("show(", "command_palette")):
+                what = binding.description
+                self._add(entries, binding, partial(self._act, what, binding.action, node), node)
         return list(entries.values())
+
+    def _add(
+        self,
+        entries: dict[str, Entry],
+        binding: Binding,
+        run: Callable[[], object],
+        node: DOMNode | None,
+    ) -> None:
+        what, key = binding.description, self._key(binding)
+        can_do = node is not None and self.app._check_action_state(binding.action, node)
+        entry = Entry(what, key if can_do else f"{key}, not now", run, _demotion(binding, can_do))
+        if what and (what not in entries or entry.demotion < entries[what].demotion):
+            entries[what] = entry
 
     def _actions_elsewhere(self) -> list[Entry]:
         """The bindings of the other screens. Choosing one shows its screen, and tells the key:
@@ -144,7 +165,8 @@ class PaletteCommands(Provider):
             for _, binding in screen_bindings(tab.name):
                 name, key = f"{tab.title}: {binding.description}", self._key(binding)
                 run = partial(self._show_key, tab.name, f"{binding.description}: {key}")
-                entries.setdefault(name, Entry(name, key, run, _ELSEWHERE))
+                demotion = max(_ELSEWHERE, _demotion(binding))
+                entries.setdefault(name, Entry(name, key, run, demotion))
         return list(entries.values())
 
     def _key(self, binding: Binding) -> str:
@@ -159,10 +181,13 @@ class PaletteCommands(Provider):
 
     async def _act_in_pane(self, binding: Binding, owner: NodeClass) -> None:
         """Act in the pane of a class, whether it has the focus or not."""
+        await self._act(binding.description, binding.action, self._node(owner))
+
+    def _node(self, owner: NodeClass) -> DOMNode | None:
+        """The screen, or the visible pane, of a class."""
         panes = self.screen.query("*").results(owner) if issubclass(owner, Widget) else ()
         nodes = [self.screen] if isinstance(self.screen, owner) else panes
-        node = next((each for each in nodes if is_visible(each)), None)
-        await self._act(binding.description, binding.action, node)
+        return next((each for each in nodes if is_visible(each)), None)
 
     def _show_key(self, screen: str, hint: str) -> None:
         self._context.show(screen)
@@ -178,27 +203,45 @@ class PaletteCommands(Provider):
 
     async def discover(self) -> Hits:
         for name, about, run, _ in self._entries:
-            yield DiscoveryHit(Content(name), run, name, help=escape_markup(about))
+            yield DiscoveryHit(self._line(Content(name), about), run, name)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
-        for name, about, run, weight in self._entries:
-            score = matcher.match(name) * weight
-            if score > 0:
-                yield Hit(score, _highlight(matcher, name), run, name, help=escape_markup(about))
+        for name, about, run, demotion in self._entries:
+            rank, offsets = match_rank(query, name), _find_words(query, name)
+            score = 4.0 - rank if rank is not None else 0.0
+            if rank is None:
+                score, offsets = matcher.fuzzy_search.match(query, name)
+                score = score and min(1.0, score / 1000)
+            if score:
+                label = Content(name)
+                for offset in offsets:
+                    label = label.stylize(matcher.match_style, offset, offset + 1)
+                yield Hit(score - demotion, self._line(label, about), run, name)
+
+    def _line(self, name: Content, about: str) -> Content:
+        """The name, and in a second column what is known about it."""
+        space = min(_WIDTH, self.app.size.width * 94 // 100) - 6
+        width = max(min(_NAME_WIDTH, space), min(name.cell_length, space - len(about) - 2))
+        name = name.truncate(width, ellipsis=True)
+        name = name.pad_right(width - name.cell_length + 2)
+        rest = max(0, space - name.cell_length)
+        return name + Content.styled(about, "not bold $foreground-muted").truncate(
+            rest, ellipsis=True
+        )
 
 
-def _highlight(matcher: Matcher, name: str) -> Content:
-    """The name with the letters that match; Textual's own function takes it for markup."""
-    label = Content(name)
-    for offset in matcher.fuzzy_search.match(matcher.query, name)[1]:
-        label = label.stylize(matcher.match_style, offset, offset + 1)
-    return label
+def _demotion(binding: Binding, can_do: object = True) -> float:
+    if is_movement(binding):
+        return _MOVEMENT
+    return 0.0 if can_do else _NOT_NOW
 
 
-def escape_markup(text: str) -> str:
-    """The text, with brackets escaped for Textual's markup."""
-    return text.replace("[", "\\[")
+def _find_words(query: str, name: str) -> Sequence[int]:
+    """Where the words of the query are in the name."""
+    name = name.lower()
+    found = [(name.find(word), len(word)) for word in query.lower().split()]
+    return [at + offset for at, length in found if at >= 0 for offset in range(length)]
 
 
 def _about(name: str) -> str:

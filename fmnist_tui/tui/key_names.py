@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 
@@ -19,6 +20,7 @@ _WORDS = {
     "escape": "escape",
     "backspace": "backspace",
 }
+_PLACE = re.compile(r"\{([a-z_]+\.[a-z_]+)\}")
 # The keys of keys.toml, by the ids of bindings.
 _changed: dict[str, str] = {}
 
@@ -33,6 +35,11 @@ def key_name(binding_id: str) -> str:
     """What a sentence calls the (first) key of a binding: `s`, `enter`, `ctrl+x`."""
     keys = _changed.get(binding_id) or default_key(binding_id)
     return key_word(keys.split(",")[0].strip())
+
+
+def name_keys(text: str) -> str:
+    """The text with the names of keys for `{train.stop}` and other ids of bindings."""
+    return _PLACE.sub(lambda found: key_name(found[1]), text)
 
 
 def key_word(key: str) -> str:
@@ -56,9 +63,11 @@ def default_key(binding_id: str) -> str:
     return next(each.key for _, each in all_bindings() if each.id == binding_id)
 
 
-def all_bindings() -> Iterator[tuple[type[DOMNode], Binding]]:
-    """The bindings of all classes, with the class that has them."""
+def all_bindings(package: str = "") -> Iterator[tuple[type[DOMNode], Binding]]:
+    """The bindings of all classes (of a package), with the class that has them."""
     for owner in subclasses(DOMNode):
+        if not owner.__module__.startswith(package):
+            continue
         for binding in owner.__dict__.get("BINDINGS", ()):
             if isinstance(binding, Binding):
                 yield owner, binding

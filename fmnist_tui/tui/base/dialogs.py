@@ -17,6 +17,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from fmnist_tui.tui.base.resizing import ResizableScreen
+from fmnist_tui.tui.key_names import name_keys
 from fmnist_tui.util.sequences import find_matches
 
 Result = TypeVar("Result")
@@ -256,8 +257,12 @@ class TextDialog(Dialog[None]):
         super().__init__(title)
         self._text = text
 
+    @property
+    def closing_hint(self) -> str:
+        return name_keys("{dialog.close} closes")
+
     def compose(self) -> ComposeResult:
         with VerticalScroll() as box:
             box.border_title = Content(self._title)
-            box.border_subtitle = "escape closes"
+            box.border_subtitle = self.closing_hint
             yield Static(self._text)

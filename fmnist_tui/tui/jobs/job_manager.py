@@ -41,7 +41,7 @@ class JobManager:
             except UserError as error:
                 self._report_failure(job, str(error))
 
-        self._context.run_worker(start(), group=f"job {id(job)}")
+        self._context.run_worker(start, group=f"job {id(job)}")
 
     def poll(self) -> bool:
         """Read what the jobs have reported; whether anything has changed."""

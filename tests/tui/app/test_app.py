@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from textual.content import Content
 from textual.events import Key
-from textual.widgets import OptionList, Static
+from textual.widgets import OptionList
 
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.tui import theme
 from fmnist_tui.tui.app import SCREENS
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog, TextDialog
+from fmnist_tui.tui.help import KeyColumns
 from fmnist_tui.tui.screens.runs.screen import RunsScreen
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.run_feed import RunFeed
@@ -51,8 +52,12 @@ async def test_the_question_mark_opens_the_help_and_four_keys_close_it(
             await pilot.press("question_mark")
             await pilot.pause()
             assert isinstance(dashboard.screen, TextDialog)
-            text = str(dashboard.screen.query_one(Static).content)
-            assert "Everywhere" in text and "Dark or light theme" in text
+            lines = dashboard.screen.query_one(KeyColumns).render().plain.split("\n")
+            text = "\n".join(lines)
+            assert "Dark or light theme" in text and "runs.archive" in text
+            assert lines[0].split() == ["This", "screen", "Table"]
+            assert text.index("Everywhere") < text.index("Also")
+            assert len([line for line in lines if "Move" in line]) == 1 and "↓" in text
             await pilot.press(key)
             await pilot.pause()
             assert not isinstance(dashboard.screen, TextDialog), key

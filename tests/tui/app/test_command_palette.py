@@ -216,7 +216,8 @@ async def test_the_palette_holds_every_binding_of_every_screen(
     app_state.settings.keymap["train.stop"] = "K"
     make_run(app_state.runs_dir)
     async with open_dashboard("runs") as (dashboard, pilot):
-        everywhere = own_bindings("app")
+        titles = {screen.TITLE for screen in SCREENS}
+        everywhere = (own_bindings("app") - titles) | {f"Go to {title}" for title in titles}
         assert {"Quit", "Background jobs"} <= everywhere
         for here in SCREENS:
             offered = await offered_actions(dashboard, pilot, here.NAME)
@@ -225,7 +226,24 @@ async def test_the_palette_holds_every_binding_of_every_screen(
                 actions = own_bindings(f"screens.{screen.NAME}")
                 prefix = "" if screen is here else f"{screen.TITLE}: "
                 assert len(actions) > 5 and {prefix + each for each in actions} <= offered.keys()
-            assert offered["Stop" if here is TrainScreen else "Train: Stop"] == "key K"
+            stop = "Stop" if here is TrainScreen else "Train: Stop"
+            assert offered[stop] == ("key K, not now" if here is TrainScreen else "key K")
+            names = list(offered)
+            before = set(names[: names.index("Theme…")])
+            assert not {"Up", "Left", "Field above", "Move in the matrix", "Pen up"} & before
+            assert names[0] in own_bindings(f"screens.{here.NAME}")
+
+
+async def test_the_palette_lists_names_that_start_with_what_was_typed_first(
+    open_dashboard: OpenDashboard,
+) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
+        await pilot.press("ctrl+p", *"re")
+        listed = dashboard.screen.query_one(OptionList)
+        await wait_until(pilot, lambda: bool(listed.option_count and listed._options))
+        names = [str(option.prompt).split("  ")[0] for option in listed.options]
+    starts = [name.lower().startswith("re") for name in names]
+    assert starts == sorted(starts, reverse=True) and sum(starts) > 5
 
 
 async def test_an_action_of_another_screen_shows_that_screen_and_tells_its_key(
@@ -283,6 +301,7 @@ async def test_names_of_recipes_in_the_palette_are_safe_and_no_markup(
         prompts = [option.prompt for option in listed.options]
     (prompt,) = [each for each in prompts if str(each).startswith("Recipe: [red]a")]
     assert isinstance(prompt, Content)
-    assert str(prompt) == "Recipe: [red]a␛[2J\n[bold]x[/]"
+    name, *_, about = str(prompt).split("  ")
+    assert (name, about.strip()) == ("Recipe: [red]a␛[2J", "[bold]x[/]")
     # The letters that match are marked, and the bracket is one of them that is not.
     assert any(prompt.plain[span.start : span.end] == "r" for span in prompt.spans)
