@@ -70,8 +70,11 @@ class DatasetFilter:
         """The image's index in the file it came from."""
         return int(self.split.indices[self._positions[number]])
 
+    def label(self, number: int) -> int:
+        return int(self.split.labels[self._positions[number]])
+
     def class_name(self, number: int) -> str:
-        return safe_text(self.classes[int(self.split.labels[self._positions[number]])])
+        return safe_text(self.classes[self.label(number)])
 
     def find(self, text: str) -> int:
         """The number of the image with the index in `text`; raises UserError if there is none."""

@@ -56,9 +56,14 @@ def draw_contact_sheet(
     colours: Colours = "truecolor",
 ) -> list[str]:
     """The images as lines to print, in full resolution if two lines of images suffice."""
-    fits = 2 * _count_per_line(FULL, width) >= len(images)
+    columns = sheet_columns(len(images), width)
     kind = kind or ("ascii" if colours == "none" else "halfblock")
-    return to_ansi(draw_grid(images, captions, FULL if fits else SMALL, width, kind), colours)
+    return to_ansi(draw_grid(images, captions, columns, width, kind), colours)
+
+
+def sheet_columns(count: int, width: int) -> int:
+    """The columns of each of `count` images on a contact sheet."""
+    return FULL if 2 * _count_per_line(FULL, width) >= count else SMALL
 
 
 def _count_per_line(columns: int, width: int) -> int:

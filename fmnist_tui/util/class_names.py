@@ -1,8 +1,8 @@
 """Class names in little space, shortened by one rule wherever they are shown.
 
-A name that fits stays whole. One that does not becomes its known short form, or else ends in `…`.
-Two classes of one set never become the same: they are cut in the middle instead, or end in their
-number.
+If all names of a set fit, they stay whole. If one does not, all that have a known short form take
+it, and those that are still too long end in `…`. Two classes of one set never become the same:
+they are cut in the middle instead, or end in their number.
 """
 
 from __future__ import annotations
@@ -30,17 +30,24 @@ def short_name(names: Sequence[str], number: int, width: int) -> str:
     return short_names(names, width)[number]
 
 
+def short_pairs(
+    names: Sequence[str], pairs: Sequence[tuple[int, int]], width: int, arrow: str = " → "
+) -> list[str]:
+    """`Shirt → Coat`, each in at most `width` cells; a class has one name in all of them."""
+    texts: list[str] = []
+    for limit in range(max(1, width - len(arrow) - 1), 0, -1):
+        labels = short_names(names, limit)
+        texts = [f"{labels[true]}{arrow}{labels[predicted]}" for true, predicted in pairs]
+        if max(map(cell_width, texts), default=0) <= width:
+            return texts
+    return [shorten_middle(text, width) for text in texts]
+
+
 def short_pair(
     names: Sequence[str], true: int, predicted: int, width: int, arrow: str = " → "
 ) -> str:
     """`Shirt → Coat` in at most `width` cells; the longer name is shortened first."""
-    pair = ""
-    for limit in range(width - len(arrow) - 1, 0, -1):
-        labels = short_names(names, limit)
-        pair = f"{labels[true]}{arrow}{labels[predicted]}"
-        if cell_width(pair) <= width:
-            return pair
-    return shorten_middle(pair, width)
+    return short_pairs(names, [(true, predicted)], width, arrow)[0]
 
 
 def names_width(names: Sequence[str], limit: int) -> int:
@@ -50,7 +57,8 @@ def names_width(names: Sequence[str], limit: int) -> int:
 
 @lru_cache(maxsize=256)
 def _short_names(names: tuple[str, ...], width: int) -> tuple[str, ...]:
-    forms = [_forms(name, number, width) for number, name in enumerate(names)]
+    all_fit = all(cell_width(safe_text(name)) <= width for name in names)
+    forms = [_forms(name, number, width, all_fit) for number, name in enumerate(names)]
     labels = [next(each) for each in forms]
     while True:
         users: dict[str, set[str]] = {}
@@ -64,10 +72,10 @@ def _short_names(names: tuple[str, ...], width: int) -> tuple[str, ...]:
             return tuple(labels)
 
 
-def _forms(name: str, number: int, width: int) -> Iterator[str]:
+def _forms(name: str, number: int, width: int, prefer_whole: bool) -> Iterator[str]:
     """The forms of a name that fit, the best one first."""
     whole, short = safe_text(name), safe_text(_SHORT_FORMS.get(name, name))
-    for form in (whole, short):
+    for form in (whole, short) if prefer_whole else (short, whole):
         if cell_width(form) <= width:
             yield form
     yield _cut(whole, width)

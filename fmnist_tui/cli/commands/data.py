@@ -11,9 +11,10 @@ from fmnist_tui.cli.support.training_view import PlainView
 from fmnist_tui.config import dataset_catalog
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import is_present, load_dataset
-from fmnist_tui.render.contact_sheet import draw_contact_sheet
+from fmnist_tui.render.contact_sheet import draw_contact_sheet, sheet_columns
+from fmnist_tui.util.class_names import names_width, short_name, short_names
 from fmnist_tui.util.errors import UsageError, did_you_mean
-from fmnist_tui.util.text import safe_text
+from fmnist_tui.util.text import cell_width, safe_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -131,14 +132,22 @@ def _show(args: argparse.Namespace) -> None:
     _print_sizes(dataset)
     most = max([*per_class, 1])
     full = "▇" if console.has_unicode() else "#"
-    for number, (name, count) in enumerate(zip(names, per_class, strict=True)):
+    for number, (name, count) in enumerate(zip(short_names(names, 20), per_class, strict=True)):
         bar = full * round(24 * count / most)
-        console.line(f"{number:>3} {safe_text(name, 20):20} {bar:24} {count:>7,} {args.split}")
+        padding = " " * (names_width(names, 20) - cell_width(name))
+        console.line(f"{number:>3} {name}{padding} {bar:24} {count:>7,} {args.split}")
     _print_notes(dataset)
+    width = shutil.get_terminal_size().columns
+    columns = sheet_columns(len(rows), width)
+    captions = []
+    for row in rows:
+        index = f"#{split.indices[row]} "
+        room = max(1, columns - len(index))
+        captions.append(index + short_name(names, split.labels[row], room))
     lines = draw_contact_sheet(
         [split.images[row] for row in rows],
-        [f"#{split.indices[row]} {names[split.labels[row]]}" for row in rows],
-        width=shutil.get_terminal_size().columns,
+        captions,
+        width=width,
         kind=args.renderer,
         colours=console.colour_depth(),
     )

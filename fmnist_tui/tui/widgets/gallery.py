@@ -27,8 +27,6 @@ from fmnist_tui.tui.widgets.image_view import background, known_renderer, to_str
 ZOOMS = {"full": (FULL, 14, 2), "small": (SMALL, 7, 2), "tiny": (TINY, 4, 1)}
 # Cached tiles: a few pages of the smallest.
 _MAX_CACHED = 1024
-# Captions of at least this width have space for an ellipsis.
-_MIN_ELLIPSIS_WIDTH = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +80,10 @@ class Tile:
     note: Content = Content("")  # noqa: RUF009 - Content is immutable
 
 
+# Returns the tile of a number, for images of so many columns.
+FetchTile = Callable[[int, int], Tile]
+
+
 @dataclass(frozen=True, slots=True)
 class RenderedTile:
     image: list[Strip]
@@ -128,7 +130,7 @@ class Gallery(Widget, can_focus=True):
         """A tile was chosen with enter or a double click."""
 
     count = 0
-    _fetch: Callable[[int], Tile] | None = None
+    _fetch: FetchTile | None = None
     _empty = ""
     _labels = (Content(""), Content(""))
     _setting_titles = False
@@ -141,7 +143,7 @@ class Gallery(Widget, can_focus=True):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self.count > 0 if action == "open" else True
 
-    def show(self, count: int, fetch: Callable[[int], Tile], empty: str, at: int = 0) -> None:
+    def show(self, count: int, fetch: FetchTile, empty: str, at: int = 0) -> None:
         """Show `count` tiles with the cursor on number `at`; `empty` is the text without tiles."""
         if bool(count) != bool(self.count):
             self.refresh_bindings()
@@ -318,13 +320,11 @@ class Gallery(Widget, can_focus=True):
         if line < layout.rows:
             return tile.image[line] if line < len(tile.image) else Strip([])
         caption = tile.captions[line - layout.rows]
-        ellipsis = layout.columns >= _MIN_ELLIPSIS_WIDTH
+        caption = caption.truncate(layout.columns, ellipsis=True)
         if number == self.cursor and line == layout.rows:
             style += Style(reverse=True) if self.has_focus else Style(bold=True)
-            caption = caption.truncate(layout.columns - 2, ellipsis=ellipsis)
-            caption = Content("[") + caption + Content("]")
-        else:
-            caption = caption.truncate(layout.columns, ellipsis=ellipsis)
+            if caption.cell_length + 2 <= layout.columns:
+                caption = Content("[") + caption + Content("]")
         return Strip(caption.render_segments(style))
 
     def _render_tile(self, number: int, columns: int, style: Style) -> RenderedTile:
@@ -335,7 +335,7 @@ class Gallery(Widget, can_focus=True):
         if rendered is None:
             if self._fetch is None:
                 raise LookupError(f"tile {number} of an empty gallery")
-            tile = self._fetch(number)
+            tile = self._fetch(number, columns)
             rows = draw_image(tile.image, self.renderer, columns)
             rendered = RenderedTile(to_strips(rows, style.rich_style), (tile.caption, tile.note))
             self._cache[number] = rendered

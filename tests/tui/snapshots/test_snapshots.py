@@ -7,6 +7,7 @@ difference before you commit it.
 from __future__ import annotations
 
 import difflib
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -16,10 +17,12 @@ from typing import Self
 
 import pytest
 
+from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.sweeps import storage
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.run_feed import RunFeed
+from fmnist_tui.util.class_names import short_names
 from tests.tui import support
 from tests.tui.conftest import OpenDashboard
 from tests.tui.fake_model import FakeModel
@@ -152,3 +155,13 @@ async def test_a_screen_matches_its_snapshot(
         stored.splitlines(), text.splitlines(), "stored", "current", lineterm=""
     )
     assert text == stored, "\n".join(difference)
+
+
+def test_no_class_name_is_cut_inside_a_word_at_120_columns() -> None:
+    names = {*GARMENTS, *short_names(GARMENTS, 8)}
+    beginnings = {name[:end] for name in names for end in range(2, len(name))} - names
+    cut = re.compile(rf"(?<![\w/-])(?:{'|'.join(map(re.escape, beginnings))})(?![\w/…-]| boot)")
+    assert cut.search("Ankle b") and cut.search("Shi→Coat") and not cut.search("Shi…→Ankle boot")
+    for snapshot in SNAPSHOTS.glob("*-120x36.txt"):
+        found = [line for line in snapshot.read_text("utf-8").splitlines() if cut.search(line)]
+        assert not found, f"{snapshot.name}: {found[0]}"

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmnist_tui.config.dataset_catalog import DIGITS, GARMENTS, KANA, LETTERS
-from fmnist_tui.util.class_names import names_width, short_name, short_names, short_pair
+from fmnist_tui.util.class_names import (
+    names_width,
+    short_name,
+    short_names,
+    short_pair,
+    short_pairs,
+)
 from fmnist_tui.util.text import cell_width, safe_text
 from tests.unit.support import PROPERTY, TEXTS
 
@@ -15,10 +21,9 @@ SHORT_GARMENTS = (
 )  # fmt: skip
 
 
-def test_names_that_fit_are_whole_and_the_others_have_their_short_form() -> None:
+def test_names_are_whole_if_all_fit_or_else_have_their_short_forms() -> None:
     assert short_names(GARMENTS, 11) == GARMENTS
-    assert short_names(GARMENTS, 10)[0] == "T-shirt" and short_names(GARMENTS, 10)[9] == GARMENTS[9]
-    assert short_names(GARMENTS, 8) == SHORT_GARMENTS
+    assert short_names(GARMENTS, 10) == short_names(GARMENTS, 8) == SHORT_GARMENTS
     assert short_names(LETTERS, 1)[:3] == ("A", "B", "C")
     assert short_names(DIGITS, 1) == DIGITS and short_names(KANA, 2) == KANA
 
@@ -43,6 +48,7 @@ def test_of_a_pair_the_longer_name_is_shortened_first() -> None:
     assert short_pair(GARMENTS, 0, 6, 15) == "T-shirt → Shirt"
     assert short_pair(GARMENTS, 2, 8, 12) == "Pullo… → Bag"
     assert short_pair(GARMENTS, 6, 4, 10, "→") == "Shirt→Coat"
+    assert short_pairs(GARMENTS, [(0, 2), (9, 7)], 19) == ["T-shirt → Pullover", "Boot → Sneaker"]
     assert cell_width(short_pair(GARMENTS, 0, 9, 4)) <= 4
 
 

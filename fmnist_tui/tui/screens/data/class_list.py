@@ -17,8 +17,9 @@ from textual.widget import Widget
 from fmnist_tui.config.dataset_catalog import SPLITS
 from fmnist_tui.data.browse import DatasetFilter
 from fmnist_tui.tui.widgets.image_view import background
+from fmnist_tui.util.class_names import names_width, short_name
 from fmnist_tui.util.formatting import format_count
-from fmnist_tui.util.text import safe_text
+from fmnist_tui.util.text import cell_width, safe_text
 
 
 class DatasetHeader(Widget):
@@ -108,7 +109,7 @@ class ClassList(Widget, can_focus=True):
 
     def show(self, dataset_filter: DatasetFilter) -> None:
         """Show the split's classes, and which are selected."""
-        self._names = tuple(safe_text(name) for name in dataset_filter.classes)
+        self._names = tuple(dataset_filter.classes)
         self._counts, self._selected = dataset_filter.counts, dataset_filter.selected
         self.cursor = self.validate_cursor(self.cursor)
         self.refresh(layout=True)
@@ -161,17 +162,17 @@ class ClassList(Widget, can_focus=True):
         prefix = f"{mark} {number:>{len(str(len(self._names) - 1))}} "
         suffix = f" {count:>{len(f'{most:,}')},}"
         room = max(1, width - len(prefix) - len(suffix))
-        longest = max(Content(name).cell_length for name in self._names)
-        name_width = min(longest, max(room - 4, room * 2 // 3))
-        name = Content(self._names[number]).truncate(name_width, ellipsis=True)
-        padding = " " * (name_width - name.cell_length + 1)
+        limit = max(room - 4, room * 2 // 3)
+        name_width = names_width(self._names, limit)
+        name = short_name(self._names, number, limit)
+        padding = " " * (name_width - cell_width(name) + 1)
         bar_width = room - name_width - 1
         # A class with images always has a bar.
         shortest = min(bar_width, 1 if count else 0)
         filled = max(round(bar_width * count / most), shortest)
         style = "bold" if number in self._selected else ""
         return Content.assemble(
-            (prefix + name.plain + padding, style),
+            (prefix + name + padding, style),
             ("▇" * filled + " " * (bar_width - filled), "$primary"),
             (suffix, style),
         )

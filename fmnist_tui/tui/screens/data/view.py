@@ -12,6 +12,7 @@ from textual.content import Content
 from fmnist_tui.data.browse import DatasetFilter
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.tui.widgets.gallery import Tile
+from fmnist_tui.util.class_names import short_name
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
@@ -79,13 +80,13 @@ class DatasetView:
             return self.augmented[number]
         return self.filter.image(number)
 
-    def tile(self, number: int) -> Tile:
+    def tile(self, number: int, columns: int) -> Tile:
         if self.mode == "means":
-            caption = safe_text(self.filter.classes[number])
-            note = f"{self.filter.counts[number]:,}"
+            label, note = number, f"{self.filter.counts[number]:,}"
         else:
-            caption = self.filter.class_name(number)
+            label = self.filter.label(number)
             note = "…" if self.is_pending((number,)) else f"#{self.filter.index(number)}"
+        caption = short_name(self.filter.classes, label, columns)
         return Tile(self.image(number), Content(caption), Content(note))
 
     def facts(self, number: int) -> list[tuple[str, str]]:

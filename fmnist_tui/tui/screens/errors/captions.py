@@ -12,17 +12,17 @@ from textual.content import Content
 
 from fmnist_tui.analysis.metrics import softmax
 from fmnist_tui.analysis.predictions import Misclassified, Predictions
-from fmnist_tui.render.contact_sheet import FULL
+from fmnist_tui.render.contact_sheet import SMALL
 from fmnist_tui.tui.screens.errors.filters import ALL_ERRORS, ORDERS, Pair, pair_name
 from fmnist_tui.tui.screens.errors.loader import LoadedErrors
 from fmnist_tui.tui.widgets.gallery import Tile
-from fmnist_tui.util.class_names import short_name, short_pair
+from fmnist_tui.util.class_names import short_name, short_names, short_pair
 from fmnist_tui.util.formatting import format_count, format_percent
+from fmnist_tui.util.text import cell_width
 
-# Around the caption at the cursor.
-_BRACKETS = 2
 # The names of the selected image.
 _FACT_WIDTH = 34
+_MUTED = "$foreground-muted"
 
 
 def build_tile(
@@ -32,31 +32,28 @@ def build_tile(
     columns: int,
     image: npt.NDArray[Any] | None,
 ) -> Tile:
-    """The image with `true → predicted`, confidence and index below it; names that all images
-    of the pair have are left out."""
+    """The image with its two classes, confidence and index below it. Names that all images of
+    the pair have are left out."""
     confidence = ">99 %" if miss.probability > 0.995 else format_percent(miss.probability, 0)
-    note = f"#{miss.index}" + (" no image" if image is None else "")
-    caption = _miss_name(miss, classes, pair, columns)
-    if caption:
-        note = f"{confidence}  {note}"
-    pixels = np.zeros((28, 28), np.uint8) if image is None else image
-    return Tile(pixels, Content(caption or confidence), Content.styled(note, "$foreground-muted"))
-
-
-def _miss_name(miss: Misclassified, classes: Sequence[str], pair: Pair, columns: int) -> str:
-    """What distinguishes the image from others of its pair; empty if nothing does."""
-    width = columns - _BRACKETS
-    arrow = " → " if columns >= FULL else "→"
-    true, predicted = pair
-    if true is not None and predicted is not None:
-        return ""
-    if true is not None:
-        arrow = arrow.lstrip()
-        return arrow + short_name(classes, miss.predicted, width - len(arrow))
-    if predicted is not None:
-        arrow = arrow.rstrip()
-        return short_name(classes, miss.true, width - len(arrow)) + arrow
-    return short_pair(classes, miss.true, miss.predicted, width, arrow)
+    index = f"#{miss.index}" if image is not None else "no image"
+    labels = short_names(classes, columns - (2 if columns < SMALL else len("→ >99%")))
+    true, predicted = labels[miss.true], labels[miss.predicted]
+    note = Content.styled(f"{confidence}  {index}", _MUTED)
+    if None not in pair:
+        caption, note = Content(confidence), Content.styled(index, _MUTED)
+    elif pair[0] is not None:
+        caption = Content(f"→ {predicted}")
+    elif pair[1] is not None:
+        caption = Content(f"{true} →")
+    elif columns == SMALL:
+        # A line has no room for both names.
+        fits = cell_width(f"{true} {index}") <= columns
+        caption = Content.assemble(true, (f" {index}" if fits else "", _MUTED))
+        note = Content.assemble(f"→{predicted}", (f" {confidence.replace(' ', '')}", _MUTED))
+    else:
+        arrow = "→" if columns < SMALL else " → "
+        caption = Content(short_pair(classes, miss.true, miss.predicted, columns, arrow))
+    return Tile(np.zeros((28, 28), np.uint8) if image is None else image, caption, note)
 
 
 def image_facts(

@@ -25,7 +25,7 @@ from fmnist_tui.tui.screens.errors.filters import ALL_ERRORS, ORDERS, ImageFilte
 from fmnist_tui.tui.screens.errors.loader import ErrorLoader, LoadedErrors
 from fmnist_tui.tui.screens.errors.to_copy import errors_to_copy
 from fmnist_tui.tui.shared.selected_run_screen import SelectedRunScreen
-from fmnist_tui.tui.widgets.gallery import ZOOMS, Gallery, Tile
+from fmnist_tui.tui.widgets.gallery import Gallery, Tile
 from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.util.sequences import next_item
 from fmnist_tui.util.text import safe_text
@@ -140,10 +140,9 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
             return "no images of this pair\nescape shows all errors"
         return "no errors on this split"
 
-    def _tile(self, loaded: LoadedErrors, number: int) -> Tile:
+    def _tile(self, loaded: LoadedErrors, number: int, columns: int) -> Tile:
         miss = self._misses[number]
         classes = loaded.evaluation.predictions.classes
-        columns = ZOOMS[self._gallery.zoom][0]
         return captions.build_tile(
             miss, classes, loaded.pair, columns, loaded.images.image(miss.index)
         )

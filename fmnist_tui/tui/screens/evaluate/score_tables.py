@@ -13,7 +13,7 @@ from textual.message import Message
 from fmnist_tui.analysis.metrics import Evaluation
 from fmnist_tui.tui.widgets.columns import Column, fit_columns, format_head, format_row
 from fmnist_tui.tui.widgets.line_table import LineTable
-from fmnist_tui.util.class_names import short_name, short_names, short_pair
+from fmnist_tui.util.class_names import short_name, short_names, short_pairs
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.sequences import next_item
 
@@ -123,11 +123,12 @@ class ConfusedPairs(ScoreTable):
         highest = pairs[0][2] if pairs else 1
         bar_width = next((column.width for column in columns if column.key == "bar"), 0)
         colour = Color.parse(self.app.theme_variables["error"]).hex6
+        labels = short_pairs(names, [pair[:2] for pair in pairs], columns[0].width)
         rows = []
-        for true, predicted, count in pairs:
+        for label, (true, predicted, count) in zip(labels, pairs, strict=True):
             share = count / max(1, evaluation.classes[true].support)
             texts = {
-                "pair": Text(short_pair(names, true, predicted, columns[0].width)),
+                "pair": Text(label),
                 "count": Text(f"{count:,}"),
                 "share": Text(format_percent(share, 1)),
                 "bar": Text("━" * max(1, round(bar_width * count / highest)), style=colour),
