@@ -20,6 +20,9 @@ if find_spec("hypothesis"):
 # else runs on the machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Nobody is told of the runs of tests.
+os.environ["FMNIST_TUI_SETTINGS"] = str(Path(__file__).parent / "no-settings")
+
 GPU_TESTS = Path(__file__).parent / "gpu"
 
 # A worker that has imported everything spends a quarter of its time collecting garbage among

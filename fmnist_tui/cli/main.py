@@ -40,6 +40,7 @@ COMMANDS = {
     "sweep": "search for good settings; several machines can work on one study",
     "recipes": "list, show, run and check the recipes",
     "report": "write a run as one HTML page: scores, curves, confusion matrix, errors, settings",
+    "notify": "tell a phone, a chat or the terminal when a run ends, fails or stalls",
     "serve": "serve the dashboard to browsers on this machine, protected by a token",
     "bench": "benchmark training and the dashboard on this machine",
     "doctor": "check terminal, GPU, versions, datasets and folders, and suggest fixes",

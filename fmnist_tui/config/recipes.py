@@ -38,7 +38,10 @@ METRICS = ("test_accuracy", "val_accuracy", "group_accuracy", SECONDS, FROZEN)
 KEYS = ("about", "seeds", "run", "gpu", "stage", "ensemble", "claim", "measured", "made_with")
 MAX_SEEDS = 64
 DEFAULT_SEEDS = 3
-NOT_SETTINGS = ("RUNS", "DATA", "OFFLINE", "CONFIGS", "ASSETS", "SETTINGS", "STEPS", "STORAGE")
+NOT_SETTINGS = (
+    *("RUNS", "DATA", "OFFLINE", "CONFIGS", "ASSETS", "SETTINGS", "STEPS", "STORAGE"),
+    "NOTIFY_URL",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from textual.screen import Screen
 from textual.signal import Signal
 
 from fmnist_tui.config import recipes
+from fmnist_tui.config.notifications import BELL, NOTIFICATION
 from fmnist_tui.config.plans import Plan, first_run
 from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.config.run_config import RunConfig
@@ -352,6 +353,14 @@ class Dashboard(App[int]):
         super().copy_to_clipboard(text)
         if self._driver is not None:
             self._driver.write(osc.copy_through_tmux(text))
+
+    def attract(self, text: str) -> None:
+        """Ring the terminal or have it show a notification, as the user has set."""
+        terminal = self.app_state.notifications.terminal
+        if self._driver is not None and terminal == BELL:
+            self._driver.write(osc.BELL)
+        elif self._driver is not None and terminal == NOTIFICATION:
+            self._driver.write(osc.notification_sequence(text))
 
     # -- quitting -----------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -11,12 +12,13 @@ from textual.worker import Worker
 
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.commands import Command
-from fmnist_tui.protocol.events import FAILED, RunEnded
+from fmnist_tui.protocol.events import DETACHED, FAILED, RunEnded
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.context import DashboardContext
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.formatting import format_duration
 
 
 class FollowedRun:
@@ -26,11 +28,13 @@ class FollowedRun:
         self._context, self._app_state = context, context.app_state
         self._reported_end: RunEnded | None = None
         self._reported_error = ""
+        self._changed_at, self._has_stalled = time.monotonic(), False
         self._opening: Worker[None] | None = None
 
     def show(self, feed: RunFeed | None) -> None:
         """Follow another run: Train and the bar above every screen show it."""
         self._app_state.follow(feed)
+        self._changed_at, self._has_stalled = time.monotonic(), False
         self._reported_end = feed.state.end if feed is not None else None
         self._reported_error = feed.error if feed is not None else ""
         self._context.run_replaced.publish(feed)
@@ -92,9 +96,21 @@ class FollowedRun:
         if feed is None:
             return
         if feed.drain():
+            self._changed_at, self._has_stalled = time.monotonic(), False
             self._context.run_updated.publish(feed)
             self._context.refresh_status()
             self._report_end(feed)
+        elif feed.is_live and feed.has_started and not (feed.state.paused or self._has_stalled):
+            self._check_stall(feed)
+
+    def _check_stall(self, feed: RunFeed) -> None:
+        still = time.monotonic() - self._changed_at
+        limit = self._app_state.notifications.stall_seconds
+        if limit and still > limit:
+            self._has_stalled = True
+            message = f"{feed.name}: no progress for {format_duration(still, units=True)}"
+            self._context.notify(message, "warning")
+            self._context.attract(message)
 
     def _report_end(self, feed: RunFeed) -> None:
         end = feed.state.end
@@ -105,5 +121,7 @@ class FollowedRun:
             self._reported_end = end
             severity: SeverityLevel = "error" if end.reason == FAILED else "information"
             self._context.notify(f"{feed.name} {end.outcome}", severity)
+            if end.reason != DETACHED:
+                self._context.attract(f"{feed.name} {end.outcome}")
             if feed.folder is not None:
                 self._context.selection_changed.publish(self._app_state.selected_run)

@@ -19,8 +19,8 @@ from textual.widgets import Static
 from fmnist_tui.tui.base.dialogs import TextDialog
 from fmnist_tui.tui.bindings import describe_clashes, is_movement, is_own
 from fmnist_tui.tui.key_names import name_keys
-from fmnist_tui.tui.state.settings import KEYS, settings_dir
-from fmnist_tui.util.paths import format_path
+from fmnist_tui.tui.state.settings import KEYS
+from fmnist_tui.util.paths import format_path, settings_dir
 
 SCREEN, PANE, EVERYWHERE, FRAMEWORK = "This screen", "The focused pane", "Everywhere", "Also"
 # Textual's own words for what all screens need.

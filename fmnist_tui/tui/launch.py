@@ -13,6 +13,7 @@ from pathlib import Path
 from textual.driver import Driver
 from textual.worker import WorkerFailed
 
+from fmnist_tui.config.notifications import load_notifications
 from fmnist_tui.config.plans import EnsembleStep, Plan
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.session.session import Session
@@ -23,11 +24,12 @@ from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.state.app_state import AppState, QuitMode
 from fmnist_tui.tui.state.job import end_all
 from fmnist_tui.tui.state.run_feed import RunFeed
-from fmnist_tui.tui.state.settings import Settings, settings_dir
+from fmnist_tui.tui.state.settings import Settings
 from fmnist_tui.tui.terminal import browser_driver, signals, stdio, terminal_driver
 from fmnist_tui.tui.terminal.gc_tuning import short_collections
 from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.formatting import format_count
+from fmnist_tui.util.paths import settings_dir
 from fmnist_tui.util.text import safe_text, strip_style
 
 LOG_LINES = 2000
@@ -48,6 +50,9 @@ def open_dashboard(
     session = Session(runs_dir, data_dir)
     settings = Settings.load(settings_dir())
     app_state = AppState(runs_dir, data_dir, session, settings, ascii_only, printed)
+    app_state.notifications = load_notifications()
+    if app_state.notifications.problem:
+        settings.warnings.append(app_state.notifications.problem)
     if attach is not None:
         app_state.feed, app_state.selected_run = RunFeed.open(attach), attach
     try:

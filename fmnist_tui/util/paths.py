@@ -11,6 +11,7 @@ from fmnist_tui.util.text import safe_text
 
 RUNS_VARIABLE = "FMNIST_TUI_RUNS"
 DATA_VARIABLE = "FMNIST_TUI_DATA"
+SETTINGS_VARIABLE = "FMNIST_TUI_SETTINGS"
 
 
 def runs_dir(override: str | None = None) -> Path:
@@ -21,6 +22,16 @@ def runs_dir(override: str | None = None) -> Path:
 def data_dir(override: str | None = None) -> Path:
     """The folder of datasets: the override, or from the environment, or the user's data folder."""
     return _find_folder(override, DATA_VARIABLE, "data")
+
+
+def settings_dir() -> Path:
+    """The folder of the user's settings: from the environment, or the user's config path."""
+    chosen = os.environ.get(SETTINGS_VARIABLE)
+    if chosen:
+        return expand_home(chosen)
+    from platformdirs import user_config_path
+
+    return user_config_path("fmnist-tui", appauthor=False)
 
 
 def format_path(path: Path) -> str:

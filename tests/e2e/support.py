@@ -40,6 +40,7 @@ class Home:
             **{k: v for k, v in os.environ.items() if not k.startswith("FMNIST_TUI_")},
             "FMNIST_TUI_RUNS": str(self.runs),
             "FMNIST_TUI_DATA": str(self.data),
+            "FMNIST_TUI_SETTINGS": str(folder / "settings"),
             "FMNIST_TUI_OFFLINE": "1",
             "OMP_NUM_THREADS": "1",
             "COLUMNS": "100",

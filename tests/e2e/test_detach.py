@@ -23,6 +23,7 @@ from fmnist_tui.runs.log import send_command
 from tests.e2e.support import LIMIT, QUICK, Home, events
 from tests.e2e.terminal import Terminal
 from tests.engine.support import digest
+from tests.webhook import serve_webhook
 
 LONG = [*QUICK, "--epochs", "100000"]
 
@@ -59,14 +60,23 @@ def has_ended(process: int) -> bool:
 
 def test_a_detached_run_outlives_its_terminal_and_finishes(home: Home) -> None:
     words = " ".join([sys.executable, "-m", "fmnist_tui", "train", *QUICK, "--epochs", "300"])
-    with Terminal(env=home.environment, size=(200, 24), command=["sh", "-i"]) as shell:
+    with (
+        serve_webhook() as hook,
+        Terminal(
+            env={**home.environment, "FMNIST_TUI_NOTIFY_URL": f"http://127.0.0.1:{hook.port}"},
+            size=(200, 24),
+            command=["sh", "-i"],
+        ) as shell,
+    ):
         shell.type(f"{words} --detach; sleep 100\r")
         process = int(shell.until(r"in the background, process (\d+)")[1])
         run = home.runs / shell.until(r"fmnist-tui attach (\S+)\s")[1]
         shell.until(f"fmnist-tui runs stop {run.name}")
         assert not has_ended(process)
         shell.hang_up()
-    assert wait_for_end(run)["reason"] == "finished"
+        assert wait_for_end(run)["reason"] == "finished"
+        told = json.loads(hook.received.get(timeout=LIMIT).body)
+        assert (told["event"], told["run"]) == ("finished", run.name)
     assert starts(run) == [0]
     while not has_ended(process):
         time.sleep(0.05)

@@ -74,6 +74,17 @@ def results_of_a_run() -> Iterator[None]:
         note("the reader of the results has left; `fmnist-tui runs show last` shows them")
 
 
+def attract(terminal: str, text: str) -> None:
+    """Ring the terminal or have it show a notification, as the user has set."""
+    from fmnist_tui.config.notifications import BELL, NOTIFICATION
+    from fmnist_tui.tui.terminal import osc
+
+    sequences = {BELL: osc.BELL, NOTIFICATION: osc.notification_sequence(text)}
+    if terminal in sequences and sys.stderr.isatty():
+        sys.stderr.write(sequences[terminal])
+        sys.stderr.flush()
+
+
 def pick(value: object, *names: str) -> dict[str, Any]:
     """Attributes of a value under their own names, for a JSON document."""
     return {name: getattr(value, name) for name in names}

@@ -13,6 +13,7 @@ from fmnist_tui.cli.support.progress import WHOLE, ProgressPart, show_progress
 from fmnist_tui.cli.support.run_documents import training_to_json
 from fmnist_tui.cli.support.training_view import choose_view
 from fmnist_tui.config import recipes
+from fmnist_tui.config.notifications import load_notifications
 from fmnist_tui.config.plans import EnsembleStep, Plan
 from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.engine.run.training_handle import Training
@@ -138,6 +139,8 @@ def print_steps(steps: Iterator[CompletedStep], plan: Plan, args: argparse.Names
         # Also after a signal or an error while the ensemble is made.
         if count > 1 and done < count:
             console.note(f"{plan.recipe} ends here: {count - done} of {count} steps not run")
+    if ended:
+        console.attract(load_notifications().terminal, f"{plan.recipe} {ended}".strip())
     with console.results_of_a_run():
         if args.json and count > 1:
             console.print_json({"recipe": plan.recipe, "state": ended, "stages": documents})

@@ -32,8 +32,8 @@ from fmnist_tui.engine.inference.classifier import (
     no_op,
 )
 from fmnist_tui.engine.inference.evaluate import tick_with_progress
+from fmnist_tui.engine.run.notifier import Emit
 from fmnist_tui.engine.run.run_record import (
-    Emit,
     checkpoint_saved,
     evaluate_and_record,
     record_run,

@@ -23,6 +23,7 @@ from fmnist_tui.engine.checkpoints.checkpoint import (
 from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.engine.inference.classifier import Classifier, OnTick, no_op
 from fmnist_tui.engine.inference.evaluate import SplitEvaluation, evaluate_split
+from fmnist_tui.engine.run.notifier import Emit, notifying
 from fmnist_tui.engine.run.run_end import emit_run_ended
 from fmnist_tui.protocol.events import FINISHED, Alert, Changed, CheckpointSaved, Event
 from fmnist_tui.runs.folder import RunFolder
@@ -30,8 +31,6 @@ from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import EventLog
 from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import UserError, format_error
-
-Emit = Callable[[Event], None]
 
 
 @contextlib.contextmanager
@@ -52,7 +51,7 @@ def record_run(folder: RunFolder, write_config: Callable[[], None]) -> Iterator[
             log.append(event)
 
         try:
-            with emit_run_ended(folder, log.append) as end:
+            with notifying(folder, log.append) as told, emit_run_ended(folder, told) as end:
                 yield emit
                 end.reason, end.message = FINISHED, ""
         finally:

@@ -26,8 +26,9 @@ from fmnist_tui.engine.compute.loader import DeviceSplit
 from fmnist_tui.engine.device import TrainingDevice, choose_device
 from fmnist_tui.engine.inference.classifier import Classifier, ModelInfo, OnTick
 from fmnist_tui.engine.run import failures
+from fmnist_tui.engine.run.notifier import Emit, notifying
 from fmnist_tui.engine.run.run_end import RunEnd, emit_run_ended
-from fmnist_tui.engine.run.run_record import Emit, evaluate_and_record, write_config
+from fmnist_tui.engine.run.run_record import evaluate_and_record, write_config
 from fmnist_tui.engine.run.run_started import build_run_started
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.training import fork, lr_finder, resume, transfer
@@ -128,6 +129,8 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
             training.inbox.set_source(CommandReader(folder.commands).poll)
             write_config(folder, config, device, provenance)
             training.set_record(folder, emit, before.seconds)
+            is_told = not training.trials_dir and training.rate_range is None
+            told = stack.enter_context(notifying(folder, emit)) if is_told else emit
             run = _TrainingRun(
                 training,
                 dataset,
@@ -136,7 +139,7 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
                 before,
                 changed,
                 recorded_threads,
-                emit,
+                told,
                 tick,
                 lock.require_folder,
             )

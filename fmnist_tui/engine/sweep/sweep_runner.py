@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from fmnist_tui.config.problems import ConfigError
+from fmnist_tui.engine.run.notifier import Emit, notifying
 from fmnist_tui.engine.run.run_end import emit_run_ended
 from fmnist_tui.engine.run.run_started import build_run_started
 from fmnist_tui.engine.run.training_handle import Training
@@ -24,7 +25,6 @@ from fmnist_tui.protocol.events import (
     STOPPED,
     SWEEP,
     Alert,
-    Event,
     RunStarted,
     TrialEnded,
 )
@@ -83,6 +83,7 @@ class SweepRunner:
         self._failures: list[tuple[bool, str]] = []
         self._commands: CommandReader | None = None
         self._log: EventLog | None = None
+        self._emit: Emit = lambda _: None
         self._lock: RunLock | None = None
         self.training: Training | None = None
 
@@ -96,6 +97,7 @@ class SweepRunner:
             with self._folder.deleted_on_error():
                 self._lock = stack.enter_context(RunLock.acquire(self._folder.path))
             self._log = EventLog(self._folder.events, lambda alert: self._on_message(alert.message))
+            self._emit = stack.enter_context(notifying(self._folder, self._log.append))
             self._commands = CommandReader(self._folder.commands)
             try:
                 with (
@@ -250,10 +252,6 @@ class SweepRunner:
     def _alert(self, message: str, level: str = "note") -> None:
         self._emit(Alert(time.time(), level, message))
         self._on_message(message)
-
-    def _emit(self, event: Event) -> None:
-        if self._log is not None:
-            self._log.append(event)
 
 
 def normalise(why: str) -> str:

@@ -75,7 +75,7 @@ async def choose_and_copy(context: DashboardContext, to_copy: ToCopy) -> None:
         context.notify("nothing to copy here yet", "warning")
         return
     choices = [choice for choice, _ in offers]
-    question = "to the clipboard, which the terminal may allow or not (OSC 52)"
+    question = "to the clipboard, if the terminal allows it"
     key = await context.ask(ChoiceDialog("Copy", question, choices))
     for choice, text in offers:
         if choice.key == key:

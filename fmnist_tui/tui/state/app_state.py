@@ -8,6 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from fmnist_tui.config.notifications import Notifications
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.engine.session.session import Session
@@ -68,6 +69,8 @@ class AppState:
     # The jobs that the dashboard ends when it quits.
     jobs_to_end: list[BackgroundJob] = field(default_factory=list)
     exit_code: int = 0
+    # What the terminal does when a run ends, and when one stalls.
+    notifications: Notifications = field(default_factory=Notifications)
     leaving: Leaving = field(default_factory=Leaving)
     datasets: DatasetCache = field(init=False)
     evaluations: EvaluationCache = field(default_factory=EvaluationCache)

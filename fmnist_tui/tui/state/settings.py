@@ -7,7 +7,6 @@ only read. A file that cannot be used causes one warning and is ignored.
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
@@ -20,24 +19,12 @@ from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import did_you_mean, format_error
 from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.latest_work import LatestWork
-from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 from fmnist_tui.util.text_file import parse_toml, read_text
 
-VARIABLE = "FMNIST_TUI_SETTINGS"
 VIEW, KEYS = "view.json", "keys.toml"
 # The dashboard waits this long for its last choice to be on the disk.
 FLUSH_SECONDS = 5.0
-
-
-def settings_dir() -> Path:
-    """The folder of both files: from the environment, or the user's config path."""
-    chosen = os.environ.get(VARIABLE)
-    if chosen:
-        return expand_home(chosen)
-    from platformdirs import user_config_path
-
-    return user_config_path("fmnist-tui", appauthor=False)
 
 
 @dataclass

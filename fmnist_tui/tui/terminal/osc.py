@@ -16,7 +16,9 @@ ESC, BELL = "\x1b", "\a"
 SAVE_TITLE, RESTORE_TITLE = f"{ESC}[22;2t", f"{ESC}[23;2t"
 # Terminals that would show the text of a sequence that they do not know.
 _PLAIN_TERMINALS = ("dumb", "linux", "vt100", "vt220", "")
-_TITLE_LIMIT = 80
+# Terminals that know OSC 777 but not OSC 9.
+_KNOW_777 = ("rxvt", "foot")
+_TITLE_LIMIT, _NOTIFICATION_LIMIT = 80, 240
 
 
 def copy_through_tmux(text: str, environment: Mapping[str, str] = os.environ) -> str:
@@ -37,6 +39,18 @@ def title_sequence(title: str) -> str:
 def has_title(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether the terminal has a title to set."""
     return environment.get("TERM", "") not in _PLAIN_TERMINALS
+
+
+def notification_sequence(text: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Ask the terminal for a notification of the desktop (OSC 9, or OSC 777)."""
+    terminal, text = environment.get("TERM", ""), safe_text(text, _NOTIFICATION_LIMIT)
+    if terminal in _PLAIN_TERMINALS:
+        return BELL
+    # The name in front: some terminals take an OSC 9 that begins with a number for something else.
+    sequence = f"{ESC}]9;fmnist-tui: {text}{BELL}"
+    if terminal.startswith(_KNOW_777) or "VTE_VERSION" in environment:
+        sequence = f"{ESC}]777;notify;fmnist-tui;{text}{BELL}"
+    return _through_tmux(sequence) if _is_tmux(environment) else sequence
 
 
 def _is_tmux(environment: Mapping[str, str]) -> bool:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import base64
 
-from fmnist_tui.tui.terminal.osc import copy_through_tmux, has_title, title_sequence
+from fmnist_tui.tui.terminal.osc import (
+    copy_through_tmux,
+    has_title,
+    notification_sequence,
+    title_sequence,
+)
 
 
 def test_a_copy_is_wrapped_for_tmux_which_passes_it_on_to_its_terminal() -> None:
@@ -18,3 +23,13 @@ def test_a_copy_is_wrapped_for_tmux_which_passes_it_on_to_its_terminal() -> None
 def test_a_title_holds_no_control_and_is_not_sent_to_a_terminal_without_one() -> None:
     assert title_sequence("a\x1b]0;b\ac") == "\x1b]2;a␛]0;b␇c\a"
     assert has_title({"TERM": "xterm"}) and not has_title({"TERM": "linux"})
+
+
+def test_a_notification_takes_the_form_that_the_terminal_knows() -> None:
+    text = "two-conv \x1b finished"
+    assert notification_sequence(text, {"TERM": "xterm"}) == (
+        "\x1b]9;fmnist-tui: two-conv ␛ finished\a"
+    )
+    assert notification_sequence("a", {"TERM": "foot"}) == "\x1b]777;notify;fmnist-tui;a\a"
+    assert notification_sequence("a", {"TERM": "tmux-256color"}).startswith("\x1bPtmux;\x1b\x1b]9;")
+    assert notification_sequence("a", {"TERM": "dumb"}) == "\a"
