@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,6 +26,7 @@ from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.protocol.validation import find_validation, format_validation
 from fmnist_tui.runs.folder import ARCHIVE_FOLDER, RunFolder, list_run_folders
 from fmnist_tui.runs.lock import LockHolder, find_holder
+from fmnist_tui.runs.notes import NO_NOTES, RunNotes, read_notes
 from fmnist_tui.util.errors import UserError, did_you_mean, format_error
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
@@ -53,7 +54,7 @@ class RunSummary:
     fractions; `val_note` is that of `validation.Validation`. `started` is when the run first
     started, in seconds since 1970; `seconds` its wall time and `train_seconds` the time in
     training steps, of all its sessions. Runs of earlier versions tell only the wall time of the
-    last one. The epochs of a sweep are its trials.
+    last one. The epochs of a sweep are its trials. `notes` are the user's.
     """
 
     run: RunFolder
@@ -73,6 +74,8 @@ class RunSummary:
     seconds: float = 0.0
     train_seconds: float | None = None
     started: float = 0.0
+    seed: int | None = None
+    notes: RunNotes = NO_NOTES
 
     def refusal(self, action: str) -> str:
         """Why this run cannot be resumed, forked or searched (`action`), as only trainings can;
@@ -93,8 +96,9 @@ class RunSummary:
 
     @property
     def title(self) -> str:
-        """The recipe, after the kind of run if that is not training."""
-        return run_title(self.kind, self.recipe)
+        """The name that the user has given it, or else its recipe, after the kind of run if that
+        is not training."""
+        return self.notes.name or run_title(self.kind, self.recipe)
 
     @property
     def is_live(self) -> bool:
@@ -108,7 +112,8 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
 
 
 def summarise_run(run: RunFolder) -> RunSummary:
-    """Summarise a run from the ends of its event file and from its lock."""
+    """Summarise a run from the ends of its event file, its lock and its notes."""
+    notes = read_notes(run)
     try:
         # The lock first, so that a run that ends in between is not reported as crashed.
         live = find_holder(run.path)
@@ -117,13 +122,14 @@ def summarise_run(run: RunFolder) -> RunSummary:
             # It may have started in between.
             live = find_holder(run.path)
     except OSError as error:
-        return RunSummary(run, BROKEN, format_error(error), started=_modified_at(run))
+        reason = format_error(error)
+        return RunSummary(run, BROKEN, reason, started=_modified_at(run), notes=notes)
     if state.started is None:
         if live is not None:
-            return RunSummary(run, RUNNING, holder=live, started=live.started)
+            return RunSummary(run, RUNNING, holder=live, started=live.started, notes=notes)
         # One that could not start has recorded why.
         reason = state.message or "it has no readable events"
-        return RunSummary(run, BROKEN, reason, started=_modified_at(run))
+        return RunSummary(run, BROKEN, reason, started=_modified_at(run), notes=notes)
     val, test = find_validation(state), state.evaluation("test")
     best = val.accuracy if val is not None else None
     done = state.epochs_done or max(0, state.epoch - 1)
@@ -148,6 +154,8 @@ def summarise_run(run: RunFolder) -> RunSummary:
         seconds=state.seconds,
         train_seconds=(state.progress or state.started).train_seconds,
         started=first.t if first else state.started.t,
+        seed=state.started.seed,
+        notes=notes,
     )
 
 
@@ -164,7 +172,8 @@ def _total_epochs(state: RunState, started: RunStarted) -> int:
 
 
 def resolve(runs_dir: Path, text: str) -> RunFolder:
-    """The run named by an id, a part of its folder's name, `last`, or a path."""
+    """The run named by an id, a part of its folder's name, the name that the user has given it,
+    `last`, or a path."""
     runs = sorted(list_run_folders(runs_dir), key=lambda run: (run.id != run.name, run.name))
     runs.reverse()
     if text == "last":
@@ -172,11 +181,15 @@ def resolve(runs_dir: Path, text: str) -> RunFolder:
     if "/" in text or text.startswith(("~", ".")):
         return _by_path(runs_dir, text)
     word = text.lower()
-    for matches in (
-        [run for run in runs if run.name == text],
-        [run for run in runs if run.id == word],
-        [run for run in runs if word and word in run.name.lower()],
-    ):
+    ways: tuple[Callable[[RunFolder], bool], ...] = (
+        lambda run: run.name == text,
+        lambda run: run.id == word,
+        lambda run: read_notes(run).name.lower() == word,
+        lambda run: word in run.name.lower(),
+        lambda run: word in read_notes(run).name.lower(),
+    )
+    for is_meant in ways:
+        matches = [run for run in runs if word and is_meant(run)]
         if len(matches) == 1:
             return matches[0]
         if matches:

@@ -1,25 +1,22 @@
-"""`fmnist-tui runs`: list, show, control, compare, archive, unarchive and delete runs."""
+"""`fmnist-tui runs`: list, show, describe, control, compare, archive and delete runs."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
 from typing import Any
-
-from rich.cells import cell_len
-from rich.text import Text
 
 from fmnist_tui.cli.support import console, lr_search, options, run_documents
 from fmnist_tui.cli.support.progress import show_progress
+from fmnist_tui.cli.support.runs import notes
+from fmnist_tui.cli.support.runs.run_table import explain_mark, print_runs, to_json
 from fmnist_tui.config import run_config
 from fmnist_tui.config.problems import format_setting
 from fmnist_tui.protocol import commands
 from fmnist_tui.protocol.events import LRFIND, SWEEP
 from fmnist_tui.protocol.lr_search import LrSearch
 from fmnist_tui.protocol.run_state import RunState
-from fmnist_tui.protocol.validation import MARK_MEANING
 from fmnist_tui.runs.archive import archive, delete, unarchive
 from fmnist_tui.runs.folder import ARCHIVE_FOLDER, RunFolder, list_run_folders
 from fmnist_tui.runs.jsonl_reader import EventReader, replay
@@ -33,7 +30,6 @@ from fmnist_tui.util.formatting import (
     format_count,
     format_duration,
     format_percent,
-    format_time,
 )
 from fmnist_tui.util.text import safe_text
 
@@ -45,31 +41,6 @@ OUTCOMES = {
     commands.Pause: (PAUSED, "paused"),
     commands.Resume: (RUNNING, "resumed"),
 }
-STATE_STYLES = {
-    "running": "green",
-    "detached": "cyan",
-    **dict.fromkeys(("paused", "stopped"), "yellow"),
-    **dict.fromkeys(("failed", "crashed", "broken"), "red"),
-}
-LIST_COLUMNS: dict[str, Callable[[RunSummary], object]] = {
-    "id": lambda summary: safe_text(summary.run.id),
-    "state": lambda summary: Text(safe_text(summary.state), STATE_STYLES.get(summary.state, "")),
-    "recipe": lambda summary: safe_text(summary.title),
-    "dataset": lambda summary: safe_text(summary.dataset),
-    "model": lambda summary: safe_text(summary.model),
-    ">epochs": lambda summary: (
-        f"{summary.epochs_done}/{summary.epochs_total}" if summary.epochs_total else "–"
-    ),
-    ">val": lambda summary: summary.val_text,
-    ">test": lambda summary: format_percent(summary.test_accuracy),
-    ">time": lambda summary: format_duration(summary.seconds),
-    "started": lambda summary: format_time(summary.started),
-}
-# Names are shortened to fit, to no less and no more than this.
-NAMES, NAME_LENGTHS = ("recipe", "dataset", "model"), range(12, 21)
-# Columns that are left out where there is no room, the first one first.
-LEFT_OUT = ("model", "started", ">time", "dataset", ">epochs", ">test", ">val", "recipe")
-COLUMN_GAP = 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             part.add_argument("setting", metavar="lr=RATE", help="the new learning rate")
         if name == "lrfind":
             lr_search.add_range(part)
+        if name in notes.ACTIONS:
+            notes.add_arguments(name, part)
         if name == "delete":
             part.add_argument("--yes", action="store_true", help="do not ask for confirmation")
         if name in ("stop", "pause", "resume"):
@@ -94,23 +67,6 @@ def run(args: argparse.Namespace) -> int | None:
     return ACTIONS[args.action][1](args)
 
 
-def to_json(summary: RunSummary) -> dict[str, Any]:
-    """A run as the JSON documents list it."""
-    return {
-        "run": summary.run.name,
-        "id": summary.run.id,
-        "path": str(summary.run.path),
-        **console.pick(summary, "kind", "state", "reason", "recipe", "dataset", "model"),
-        "synthetic": summary.synthetic,
-        "epochs": summary.epochs_done,
-        "epochs_total": summary.epochs_total,
-        "val_accuracy": summary.best_val_accuracy,
-        "val_during_training": bool(summary.val_note),
-        **console.pick(summary, "test_accuracy", "seconds", "train_seconds", "started"),
-        "pid": summary.holder.pid if summary.holder else None,
-    }
-
-
 def _list(args: argparse.Namespace) -> None:
     runs_dir = options.require_runs_dir(args)
     summaries = list_runs(runs_dir)
@@ -119,38 +75,7 @@ def _list(args: argparse.Namespace) -> None:
     elif not summaries:
         console.note(f"there are no runs in {runs_dir} yet; `fmnist-tui train` starts one")
     else:
-        columns = {
-            heading: [cell(summary) for summary in summaries]
-            for heading, cell in LIST_COLUMNS.items()
-        }
-        columns = _fit_columns(columns, console.console().width)
-        rows = zip(*columns.values(), strict=True)
-        console.print_table(columns, rows, no_wrap=True, whole_ids=True)
-        _explain_mark(summaries)
-
-
-def _fit_columns(columns: dict[str, list[object]], width: int) -> dict[str, list[object]]:
-    """The columns that fit into a width, with shortened names, but whole ids."""
-    widths = {
-        heading: max(cell_len(str(cell)) for cell in (heading.removeprefix(">"), *cells))
-        for heading, cells in columns.items()
-    }
-
-    def fits(length: int) -> bool:
-        used = (min(length, own) if name in NAMES else own for name, own in widths.items())
-        return sum(used) + COLUMN_GAP * (len(widths) - 1) <= width
-
-    for heading in LEFT_OUT:
-        if fits(NAME_LENGTHS[0]):
-            break
-        del widths[heading]
-    length = next(filter(fits, reversed(NAME_LENGTHS)), NAME_LENGTHS[0])
-    return {
-        heading: [safe_text(cell, length) for cell in columns[heading]]
-        if heading in NAMES
-        else columns[heading]
-        for heading in widths
-    }
+        print_runs(summaries)
 
 
 def _show(args: argparse.Namespace) -> None:
@@ -182,13 +107,15 @@ def _show(args: argparse.Namespace) -> None:
     from fmnist_tui.cli.support.run_summary import print_run
 
     process = f", {summary.holder}" if summary.holder else ""
-    console.line(f"{folder.name}: {summary.state}{process}")
+    name = f' "{summary.notes.name}"' if summary.notes.name else ""
+    console.line(f"{folder.name}{name}: {summary.state}{process}")
     if own is not None:
         defaults = run_config.RunConfig().model_dump()
         changed = [
             f"{key} {format_setting(value)}" for key, value in own.items() if value != defaults[key]
         ]
         console.line(", ".join(changed) or "all settings at their defaults")
+    notes.print_notes(summary.notes)
     print_run(state, folder)
     for alert in state.alerts:
         console.line(f"{alert.level}: {alert.message}")
@@ -299,12 +226,7 @@ def _compare(args: argparse.Namespace) -> None:
         ("", *(f">{safe_text(folder.id)}" for folder in folders)),
         ((heading, *cells) for heading, cells in rows.items()),
     )
-    _explain_mark(summaries)
-
-
-def _explain_mark(summaries: Sequence[RunSummary]) -> None:
-    if any(summary.val_note for summary in summaries):
-        console.note(MARK_MEANING)
+    explain_mark(summaries)
 
 
 def _format_own(settings: dict[str, Any], key: str) -> str:
@@ -369,6 +291,7 @@ ACTIONS: options.Actions = {
     "set": ("change the learning rate of a live run", _set),
     "lrfind": ("find a learning rate for a live run, which then continues unchanged", _find_lr),
     "compare": ("compare the results of runs and the settings in which they differ", _compare),
+    **notes.ACTIONS,
     "archive": ("move a run to the archive folder", _archive),
     "unarchive": ("move a run back from the archive folder", _unarchive),
     "delete": ("delete a run permanently", _delete),

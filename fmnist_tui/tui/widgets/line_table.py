@@ -82,6 +82,13 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
     class Resized(Message):
         """The width of lines has changed."""
 
+    class HeaderClicked(Message):
+        """The header was clicked, `x` cells from the left."""
+
+        def __init__(self, x: int) -> None:
+            super().__init__()
+            self.x = x
+
     class RowHighlighted(RowMessage):
         """Another row is under the cursor."""
 
@@ -97,6 +104,12 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
     def current(self) -> str | None:
         """The key of the row under the cursor."""
         return self._keys[self.cursor] if self._keys else None
+
+    @property
+    def visible_keys(self) -> list[str]:
+        """The keys of the rows that are on the screen."""
+        top = self.scroll_offset.y
+        return self._keys[top : top + max(0, self.size.height - _HEADER)]
 
     @property
     def line_width(self) -> int:
@@ -209,6 +222,8 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
             if row == self.cursor:
                 self.action_select()
             self.move_cursor(row)
+        elif (offset := event.get_content_offset(self)) is not None and offset.y < _HEADER:
+            self.post_message(self.HeaderClicked(offset.x))
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
         self.hover = self._row_at(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.style import Style
@@ -27,13 +28,13 @@ from tests.tui.support import CONFIG, make_run, predictions, record_toasts, wait
 async def test_m_makes_an_ensemble_of_the_marked_runs_and_selects_it(
     open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs = [make_run(app_state.runs_dir, CONFIG.changed(seed=seed)) for seed in (0, 1)]
+    runs = [make_run(app_state.runs_dir, CONFIG.changed(lr=lr)) for lr in (0.01, 0.02)]
     async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 2)
         jobs, toasts = RecordedJobs(dashboard, monkeypatch), record_toasts(monkeypatch)
         await pilot.press("space", "m")
         assert "mark at least two runs" in toasts.pop()
-        first = RunFolder(next(iter(dashboard.screen._marks)))  # type: ignore[attr-defined]
+        first = RunFolder(Path(next(iter(dashboard.screen._marks))))  # type: ignore[attr-defined]
         (second,) = [run for run in runs if run != first]
         await pilot.press("down", "space", "m")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
@@ -51,15 +52,15 @@ async def test_m_makes_an_ensemble_of_the_marked_runs_and_selects_it(
         await wait_for_rows(dashboard, pilot, 3)
 
 
-async def test_flips_are_not_offered_for_digits(
+async def test_a_marked_group_of_seeds_gives_all_its_runs_and_flips_are_not_offered_for_digits(
     open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for seed in (0, 1):
         make_run(app_state.runs_dir, CONFIG.changed(seed=seed, dataset="mnist"))
     async with open_dashboard("runs") as (dashboard, pilot):
-        await wait_for_rows(dashboard, pilot, 2)
+        await wait_for_rows(dashboard, pilot, 1)
         jobs = RecordedJobs(dashboard, monkeypatch)
-        await pilot.press("space", "down", "space", "m")
+        await pilot.press("space", "m")
         assert jobs.words[0][3] == "--tta=none"
 
 

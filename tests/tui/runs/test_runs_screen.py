@@ -15,7 +15,7 @@ from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.tui.base.dialogs import ChoiceDialog
 from fmnist_tui.tui.screens.runs import screen as runs_screen
 from fmnist_tui.tui.screens.runs.compare_pane import ComparePane
-from fmnist_tui.tui.screens.runs.table import RunIndex
+from fmnist_tui.tui.screens.runs.run_index import RunIndex, RunList
 from fmnist_tui.tui.state.app_state import AppState
 from tests.tui.conftest import OpenDashboard
 from tests.tui.runs.support import (
@@ -45,7 +45,7 @@ async def test_a_key_for_a_run_says_that_the_runs_are_still_being_listed(
     open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     may_end = threading.Event()
-    monkeypatch.setattr(RunIndex, "load", lambda _: may_end.wait(60) and [])
+    monkeypatch.setattr(RunIndex, "load", lambda _: may_end.wait(60) and RunList())
     toasts = record_toasts(monkeypatch)
     async with open_dashboard("runs") as (dashboard, pilot):
         for key in ("space", "x"):

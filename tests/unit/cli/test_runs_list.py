@@ -52,7 +52,7 @@ def test_names_are_shortened_before_columns_are_left_out(
     monkeypatch.setattr(console.console(), "width", 80)
     assert main.run(["runs", "list", f"--runs={runs_dir}"]) == 0
     heading, *lines = capsys.readouterr().out.splitlines()
-    assert heading.split() == ["id", "state", "recipe", "dataset", "epochs", "val", "test", "time"]
+    assert heading.split() == ["id", "state", "name", "dataset", "epochs", "val", "test", "time"]
     assert all("90.00 %  90.00 %  " in line and len(line) <= 80 for line in lines)
 
 

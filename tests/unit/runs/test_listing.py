@@ -81,6 +81,7 @@ def test_summary_of_a_finished_run(tmp_path: Path) -> None:
         test_accuracy=0.89,
         seconds=60.0,
         started=1000.0,
+        seed=0,
     )
 
 

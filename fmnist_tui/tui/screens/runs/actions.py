@@ -61,7 +61,7 @@ class RunActions:
                 f"{run_name(run)} has finished {run.epochs_done} epochs: continue to",
                 str(2 * run.epochs_done),
                 "total number of epochs",
-                validate=_validator(parse),
+                validate=first_problem(parse),
             )
             text = await self._screen.ask(dialog)
             if text is None:
@@ -116,7 +116,7 @@ class RunActions:
             f"New run from {name}: changed settings",
             f"epochs={entry.epoch + config.epochs}" if is_complete else "",
             "lr=0.001 epochs=10; empty for the same settings",
-            validate=_validator(partial(_with_changes, config)),
+            validate=first_problem(partial(_with_changes, config)),
         )
         text = await self._screen.ask(dialog)
         if text is None:
@@ -188,7 +188,7 @@ class RunActions:
             f"Delete {run_name(run)}?",
             f"{safe_text(run.run.name)}, {format_size(size)} with its checkpoints."
             " This cannot be undone.",
-            [Choice("y", "delete"), Choice("n", "cancel")],
+            [Choice("n", "keep"), Choice("y", "delete")],
         )
         if await self._screen.ask(dialog) == "y":
             await self._screen.in_thread(partial(archive.delete, run.run))
@@ -243,7 +243,7 @@ def _with_changes(config: RunConfig, text: str) -> RunConfig:
     return config.changed(**values) if values else config
 
 
-def _validator(parse: Callable[[str], object]) -> Callable[[str], str]:
+def first_problem(parse: Callable[[str], object]) -> Callable[[str], str]:
     """A `validate` for PromptDialog: the first line of the error that `parse` raises."""
 
     def validate(text: str) -> str:

@@ -10,19 +10,23 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from fmnist_tui.analysis.metrics import wilson_interval
+from fmnist_tui.analysis.seeds import mean_of_curves
 from fmnist_tui.config.problems import format_setting
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import ENSEMBLE, SWEEP, TRAIN
 from fmnist_tui.protocol.validation import MARK, MARK_MEANING
 from fmnist_tui.render.line_chart import Line
 from fmnist_tui.runs.listing import RunSummary
+from fmnist_tui.runs.notes import RunNotes, format_tags
+from fmnist_tui.runs.seed_groups import SeedGroup
 from fmnist_tui.sweeps.run_settings import differing_settings
 from fmnist_tui.tui.screens.runs.history import RunHistory
-from fmnist_tui.tui.screens.runs.table import MARK_COLOURS
+from fmnist_tui.tui.screens.runs.table import MARK_COLOURS, Listed, format_score
 from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.tui.widgets.columns import fit_text
 from fmnist_tui.util.formatting import (
     NO_VALUE,
+    format_count,
     format_duration,
     format_percent,
     format_percent_margin,
@@ -39,37 +43,105 @@ _ALERT_STYLES = {"note": _MUTED, "error": "$error"}
 
 
 @dataclass(frozen=True, slots=True)
-class RunComparison:
-    """A run to compare; `mark` is its number if the user has marked it."""
+class Compared:
+    """A run or a group of seeds to compare, with the history of each of its runs; `mark` is its
+    number if the user has marked it."""
 
-    summary: RunSummary
-    history: RunHistory
+    item: Listed
+    histories: tuple[RunHistory, ...]
     mark: int | None = None
     colour: str = ""
 
+    @property
+    def history(self) -> RunHistory:
+        """The history of the run, or of the first one of a group."""
+        return self.histories[0]
 
-def build_page(runs: Sequence[RunComparison]) -> Content:
-    """All facts of one run, or several runs side by side."""
+    @property
+    def name(self) -> str:
+        """`two-conv 7f3a`, or `two-conv, 3 seeds`."""
+        if isinstance(self.item, SeedGroup):
+            seeds = format_count(len(self.item.counted), "seed")
+            return f"{safe_text(self.item.title)}, {seeds}"
+        return run_name(self.item)
+
+    @property
+    def short_name(self) -> str:
+        """The same for a column or a legend, after the mark."""
+        if isinstance(self.item, SeedGroup):
+            return f"{self.mark or ''} {len(self.item.counted)} seeds".strip()
+        shown = self.item.notes.name or self.item.run.id
+        return f"{self.mark or ''} {safe_text(shown, _VALUE_WIDTH - 2)}".strip()
+
+
+def build_page(runs: Sequence[Compared]) -> Content:
+    """All facts of one run or group, or several side by side."""
     if not runs:
         return Content("")
-    return _single_run(runs[0]) if len(runs) == 1 else _side_by_side(runs)
+    if len(runs) > 1:
+        return _side_by_side(runs)
+    item = runs[0].item
+    return _group_page(runs[0], item) if isinstance(item, SeedGroup) else _run_page(runs[0], item)
 
 
-def build_lines(runs: Sequence[RunComparison], curve: str) -> list[Line]:
-    """A chart line for each run that has this curve, by epoch."""
+def build_lines(runs: Sequence[Compared], curve: str) -> list[Line]:
+    """A chart line for each run that has this curve, by epoch; of a group, the mean."""
     lines = []
     for run in runs:
-        if points := run.history.curves.get(curve, ()):
-            name = f"{run.mark} {run.summary.run.id}" if run.mark else run_name(run.summary)
-            xs, ys = zip(*points, strict=True)
-            lines.append(Line(name, list(xs), list(ys), MARK_COLOURS[(run.mark or 1) - 1]))
+        curves = [points for each in run.histories if (points := each.curves.get(curve, ()))]
+        if not curves:
+            continue
+        name = run.short_name if run.mark else run.name
+        colour = MARK_COLOURS[(run.mark or 1) - 1]
+        if len(curves) > 1:
+            mean = mean_of_curves(curves)
+            label = f"{name}, mean ± sd"
+            lines.append(Line(label, mean.xs, mean.ys, colour, mean.low, mean.high))
+        else:
+            xs, ys = zip(*curves[0], strict=True)
+            lines.append(Line(name, list(xs), list(ys), colour))
     return lines
 
 
-def _single_run(run: RunComparison) -> Content:
-    summary, history = run.summary, run.history
+def _group_page(compared: Compared, group: SeedGroup) -> Content:
+    """Mean and standard deviation of the seeds, each run of them, and their settings."""
+    history = compared.history
+    counts = {each.val.count for each in compared.histories if each.val is not None}
+    tests = {each.test.count for each in compared.histories if each.test is not None}
+    rows = [("data", safe_text(group.dataset)), ("model", safe_text(group.model))]
+    for name, score, count in (("best val", group.val, counts), ("test", group.test, tests)):
+        if score is not None:
+            images = f" of {count.pop():,}" if len(count) == 1 else ""
+            rows.append((name, f"{format_score(score)}{images}"))
+            rows.append(("", f"mean ± sd of {format_count(score.count, 'seed')}"))
+    rows.append(("time", f"{format_duration(group.seconds)} on average"))
+    for run in group.counted:
+        test = f", test {format_percent(run.test_accuracy)}" if run.test_accuracy else ""
+        rows.append((f"seed {run.seed}", f"{run.val_text}{test}  {safe_text(run.run.id)}"))
+    if len(group.members) > len(group.counted):
+        rows.append(("", "of a seed the newest run counts"))
+    if history.settings is not None:
+        own = history.settings.own
+        names = _setting_names(history.settings.config)
+        rows += [(name, _setting(own, name)) for name in names if name != "seed"]
+    return Content("\n").join(_format_rows(rows))
+
+
+def _format_rows(rows: Sequence[tuple[str, str]]) -> list[Content]:
+    width = max(len(name) for name, _ in rows)
+    return [Content.assemble((f"{name:<{width}}  ", _NAME), value) for name, value in rows]
+
+
+def _setting_names(config: RunConfig) -> tuple[str, ...]:
+    """The settings to show of a run: the main ones, and those that are not at their defaults."""
+    changed = RunConfig().differences(config)
+    return (*_MAIN_SETTINGS, *(name for name in changed if name not in _NOT_LISTED))
+
+
+def _run_page(compared: Compared, summary: RunSummary) -> Content:
+    history = compared.history
     started, settings = history.started, history.settings
-    rows = [("state", _state(summary))]
+    rows = [*_note_rows(summary.notes), ("state", _state(summary))]
     if summary.kind == SWEEP:
         trials = f"{summary.epochs_done} of {summary.epochs_total} here"
         rows += [
@@ -91,13 +163,13 @@ def _single_run(run: RunComparison) -> Content:
         ]
     rows += [*_result_rows(history), *_time_rows(summary)]
     if settings is not None:
-        own, changed = settings.own, RunConfig().differences(settings.config)
-        names = (*_MAIN_SETTINGS, *(name for name in changed if name not in _NOT_LISTED))
+        own, names = settings.own, _setting_names(settings.config)
         if summary.kind == ENSEMBLE:
             names = ("tta", *(name for name in names if name in own and name != "tta"))
         rows += [(name, _setting(own, name)) for name in names if name not in settings.varied]
-    width = max(len(name) for name, _ in rows)
-    lines = [Content.assemble((f"{name:<{width}}  ", _NAME), value) for name, value in rows]
+    lines = _format_rows(rows)
+    if summary.notes.problem:
+        lines.insert(0, Content.styled(summary.notes.problem, _WARNING))
     if history.error:
         lines.append(Content.styled(safe_text(history.error), _WARNING))
     for alert in history.alerts:
@@ -105,6 +177,11 @@ def _single_run(run: RunComparison) -> Content:
         lines.append(Content.styled(safe_text(alert.message), style))
     lines.append(Content.styled(format_path(summary.run.path), _MUTED))
     return Content("\n").join(lines)
+
+
+def _note_rows(notes: RunNotes) -> list[tuple[str, str]]:
+    rows = [("tags", format_tags(notes)), ("note", notes.note)]
+    return [(name, value) for name, value in rows if value]
 
 
 def _state(summary: RunSummary) -> str:
@@ -137,17 +214,17 @@ def _time_rows(summary: RunSummary) -> list[tuple[str, str]]:
     return [("time", f"{format_duration(summary.seconds)}{training}")] if summary.seconds else []
 
 
-def _side_by_side(runs: Sequence[RunComparison]) -> Content:
+def _side_by_side(runs: Sequence[Compared]) -> Content:
     """A column for each run, a row for each setting in which they differ."""
     names = ["val", "images", "test", "images"]
-    cells = [list(row) for row in zip(*(_results(run.history) for run in runs), strict=True)]
+    cells = [list(row) for row in zip(*(_results_of(run) for run in runs), strict=True)]
     known = [run.history.settings for run in runs]
-    settings = [each.own if each is not None else {} for each in known]
+    settings = [_own_settings(run) for run in runs]
     differences = differing_settings(settings)
     for name in differences:
         names.append(name)
         cells.append([_setting(values, name) for values in settings])
-    heads = [f"{run.mark or ''} {safe_text(run.summary.run.id, _VALUE_WIDTH - 2)}" for run in runs]
+    heads = [run.short_name for run in runs]
     widths = [max(map(cell_len, column)) for column in zip(heads, *cells, strict=True)]
     name_width = max(map(len, names))
     head = [
@@ -160,13 +237,34 @@ def _side_by_side(runs: Sequence[RunComparison]) -> Content:
             f"  {fit_text(cell, width)}" for cell, width in zip(row, widths, strict=True)
         )
         lines.append(Content.assemble((f"{name:<{name_width}}", _NAME), values.rstrip()))
-    if any(run.history.val is not None and run.history.val.note for run in runs):
+    histories = [history for run in runs for history in run.histories]
+    if any(history.val is not None and history.val.note for history in histories):
         lines.append(Content.styled(MARK_MEANING, _MUTED))
     if not differences and all(each is not None and each.kind == TRAIN for each in known):
         lines.append(Content.styled("all settings are the same", _MUTED))
-    errors = [run.history.error for run in runs if run.history.error]
+    errors = [history.error for history in histories if history.error]
     lines += [Content.styled(safe_text(error), _WARNING) for error in errors]
     return Content("\n").join(lines)
+
+
+def _own_settings(compared: Compared) -> dict[str, Any]:
+    """The settings of a run, those of a group without its seeds."""
+    settings = compared.history.settings
+    own = settings.own if settings is not None else {}
+    if isinstance(compared.item, SeedGroup):
+        own = {name: value for name, value in own.items() if name != "seed"}
+    return own
+
+
+def _results_of(compared: Compared) -> list[str]:
+    """The results of a run; of a group mean and standard deviation, with its number of seeds."""
+    cells, group = _results(compared.history), compared.item
+    if isinstance(group, SeedGroup):
+        for index, score in ((0, group.val), (2, group.test)):
+            cells[index] = format_score(score)
+            if score is not None:
+                cells[index + 1] += f", sd of {score.count}"
+    return cells
 
 
 def _results(history: RunHistory) -> list[str]:
