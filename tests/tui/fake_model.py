@@ -18,6 +18,8 @@ from fmnist_tui.util.errors import UserError
 
 RANKED = (("Bag", 0.97), ("Coat", 0.02), *((name, 0.001) for name in GARMENTS[:8]))
 
+UNSURE = (("Bag", 0.45), ("Coat", 0.4), *((name, 0.01) for name in GARMENTS[:8]))
+
 
 @dataclass
 class FakePrediction:
@@ -39,6 +41,8 @@ class FakeModel:
     pending: list[Callable[[], None]] = field(default_factory=list)
     hold: bool = False
     error: str = ""
+    # Names of files that it is unsure of.
+    unsure: set[str] = field(default_factory=set)
 
     def predict(self, source: Path, files: list[Path]) -> Future[Any]:
         self.requests.append((source, tuple(files)))
@@ -72,6 +76,7 @@ class FakeModel:
 
     def _predict_file(self, file: Path) -> FakePrediction:
         try:
-            return FakePrediction(file, RANKED, prepare(open_image(file), Preparation()))
+            ranked = UNSURE if file.name in self.unsure else RANKED
+            return FakePrediction(file, ranked, prepare(open_image(file), Preparation()))
         except UserError as error:
             return FakePrediction(file, error=str(error))

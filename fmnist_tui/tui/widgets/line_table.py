@@ -1,4 +1,4 @@
-"""A table of lines below a fixed header: only lines that change are redrawn."""
+"""A table of rows below a fixed header: only rows that change are redrawn."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ from textual.strip import Strip
 
 from fmnist_tui.tui.widgets.empty_text import empty_text_line
 
-_HEADER = 1
-
 
 @dataclass
 class RowMessage(Message):
@@ -35,7 +33,9 @@ class RowMessage(Message):
 
 
 class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
-    """Rows with keys, a line each; when rows change, the cursor stays on its row."""
+    """Rows with keys, `row_height` lines each; when rows change, the cursor stays on its row.
+
+    Without a text in it the header takes no line."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "line-table--header",
@@ -75,6 +75,7 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
     hover: reactive[int | None] = reactive(None, repaint=False, init=False)
     # The text shown while there are no rows.
     empty: reactive[str] = reactive("")
+    row_height = 1
     _header = Text("")
     # While the table is hidden they are 0.
     _width = _height = 0
@@ -99,6 +100,8 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
         super().__init__(**options)
         self.rows: dict[str, Text] = {}
         self._keys: list[str] = []
+        # The header and the height of rows, as they were drawn last.
+        self._layout: tuple[Text, int] = self._header, self.row_height
 
     @property
     def current(self) -> str | None:
@@ -106,38 +109,49 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
         return self._keys[self.cursor] if self._keys else None
 
     @property
-    def visible_keys(self) -> list[str]:
-        """The keys of the rows that are on the screen."""
-        top = self.scroll_offset.y
-        return self._keys[top : top + max(0, self.size.height - _HEADER)]
-
-    @property
     def line_width(self) -> int:
         """The cells that a line may take, beside the scroll bar."""
         return self.scrollable_content_region.width
+
+    @property
+    def visible_keys(self) -> list[str]:
+        """The keys of the rows that are on the screen, at least in part."""
+        top = self.scroll_offset.y
+        bottom = top + max(0, self.size.height - self._head)
+        return self._keys[top // self.row_height : -(-bottom // self.row_height)]
+
+    @property
+    def _head(self) -> int:
+        """The lines of the header."""
+        return 1 if self._header else 0
 
     def set_rows(self, header: Text, rows: Iterable[tuple[str, Text]], empty: str = "") -> None:
         """Replace all rows; `empty` is shown if there are none."""
         before, current, cursor = self.rows, self.current, self.cursor
         self.rows, self.empty = dict(rows), empty
-        if header == self._header and list(self.rows) == self._keys:
+        layout = (header, self.row_height)
+        if layout == self._layout and list(self.rows) == self._keys:
             for row, (key, line) in enumerate(self.rows.items()):
                 if line is not before[key] and line != before[key]:
                     self._refresh_row(row)
             return
-        was_visible = self._is_cursor_visible(self.size.height)
-        self._header, self._keys = header, list(self.rows)
-        self.virtual_size = Size(header.cell_len, len(self._keys) + _HEADER)
+        is_resized = self.row_height != self._layout[1]
+        was_visible = is_resized or self._is_cursor_visible(self.size.height)
+        was_at_top = not self.scroll_offset.y
+        above = self.scroll_offset.y - cursor * self._layout[1]
+        self._layout, self._header, self._keys = layout, header, list(self.rows)
+        lines = len(self._keys) * self.row_height + self._head
+        self.virtual_size = Size(header.cell_len, lines)
         self.set_reactive(
             LineTable.cursor,
             self._keys.index(current) if current in self.rows else self.validate_cursor(cursor),
         )
         # The row under the cursor stays where it is on the screen. New rows above the first one
         # are shown, unless they would move the cursor out of sight.
-        top = self.scroll_offset.y
-        y = max(0, top + self.cursor - cursor) if top else 0
+        first = self.cursor * self.row_height
+        y = 0 if was_at_top else max(0, first + above)
         if was_visible:
-            y = max(self.cursor - self.size.height + _HEADER + 1, min(self.cursor, y))
+            y = max(first + self.row_height + self._head - self.size.height, min(first, y))
         self.scroll_to(y=y, animate=False, force=True)
         self.refresh()
         if self.current != current:
@@ -160,12 +174,14 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._scroll_to_cursor()
 
     def _scroll_to_cursor(self) -> None:
-        region = Region(0, self.cursor + _HEADER, 1, 1)
-        self.scroll_to_region(region, spacing=Spacing(top=_HEADER), animate=False, force=True)
+        first = self.cursor * self.row_height + self._head
+        region = Region(0, first, 1, self.row_height)
+        self.scroll_to_region(region, spacing=Spacing(top=self._head), animate=False, force=True)
 
     def _is_cursor_visible(self, height: int) -> bool:
         """Whether a table of this height shows the row under the cursor."""
-        return 0 <= self.cursor - self.scroll_offset.y < height - _HEADER
+        line = self.cursor * self.row_height - self.scroll_offset.y
+        return 0 <= line < height - self._head
 
     def validate_cursor(self, cursor: int) -> int:
         return max(0, min(len(self.rows) - 1, cursor))
@@ -192,8 +208,8 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
         self.move_cursor(self.cursor + rows)
 
     def action_page(self, pages: int) -> None:
-        rows = pages * (self.size.height - _HEADER)
-        self.scroll_relative(y=rows, animate=False, force=True)
+        rows = pages * max(1, (self.size.height - self._head) // self.row_height)
+        self.scroll_relative(y=rows * self.row_height, animate=False, force=True)
         self.move_cursor(self.cursor + rows)
 
     def action_first(self) -> None:
@@ -222,7 +238,7 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
             if row == self.cursor:
                 self.action_select()
             self.move_cursor(row)
-        elif (offset := event.get_content_offset(self)) is not None and offset.y < _HEADER:
+        elif (offset := event.get_content_offset(self)) is not None and offset.y < self._head:
             self.post_message(self.HeaderClicked(offset.x))
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
@@ -237,30 +253,37 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def _row_of_line(self, y: int) -> int | None:
         """The row on a line of the screen, none on the header or below the last row."""
-        row = y - _HEADER + self.scroll_offset.y
-        return row if y >= _HEADER and row < len(self.rows) else None
+        row = (y - self._head + self.scroll_offset.y) // self.row_height
+        return row if y >= self._head and row < len(self.rows) else None
 
     def _refresh_row(self, row: int) -> None:
-        if _HEADER <= row + _HEADER - self.scroll_offset.y < self.size.height:
-            self.refresh_line(row + _HEADER)
+        first = row * self.row_height + self._head
+        top = self.scroll_offset.y + self._head
+        for line in range(max(first, top), first + self.row_height):
+            if line - self.scroll_offset.y < self.size.height:
+                self.refresh_line(line)
 
     def render_line(self, y: int) -> Strip:
         if not self.rows and self.empty:
             text = Text(empty_text_line(self.empty, y, self.size))
             return self._line_strip(text, self.rich_style)
-        if y < _HEADER:
+        if y < self._head:
             return self._line_strip(
                 self._header, self.get_component_rich_style("line-table--header")
             )
         row = self._row_of_line(y)
         if row is None:
             return Strip.blank(self.size.width, self.rich_style)
-        line = self.rows[self._keys[row]]
+        key, line = self._keys[row], y - self._head + self.scroll_offset.y - row * self.row_height
         for name, highlighted in (("cursor", self.cursor), ("hover", self.hover)):
             if row == highlighted:
                 style = self.get_component_rich_style(f"line-table--{name}")
-                return self._line_strip(line, style, Style(color=style.color))
-        return self._line_strip(line, self.rich_style)
+                return self.row_strip(key, line, style, Style(color=style.color))
+        return self.row_strip(key, line, self.rich_style)
+
+    def row_strip(self, key: str, line: int, style: Style, over: Style | None = None) -> Strip:
+        """A line of a row; `over` replaces the styles of its parts."""
+        return self._line_strip(self.rows[key], style, over)
 
     def _line_strip(self, line: Text, style: Style, over: Style | None = None) -> Strip:
         """A line on a style; `over` replaces the styles of its parts."""

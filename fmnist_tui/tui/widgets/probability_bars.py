@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.cells import cell_len
+from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Size
 from textual.strip import Strip
 
-from fmnist_tui.tui.widgets.columns import fit_text
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
-from fmnist_tui.util.text import safe_text
+from fmnist_tui.util.class_names import names_width, short_names
 
 Ranked = Sequence[tuple[str, float]]
 
@@ -73,18 +72,18 @@ def format_bars(ranked: Ranked, true: str | None, width: int) -> list[list[tuple
     """A line per class, all equally wide, as (text, style name) parts."""
     if not ranked:
         return []
-    names = [safe_text(name) for name, _ in ranked]
+    names = [name for name, _ in ranked]
     sign = 0 if true is None else 2
     left = width - sign - _PER_CENT - 1
-    column = min(max(map(cell_len, names)), max(1, left - _SHORTEST_BAR, (left + 1) // 2))
+    column = names_width(names, max(1, left - _SHORTEST_BAR, (left + 1) // 2))
     bar_width = max(0, left - column)
-    rows = []
-    for index, ((name, share), label) in enumerate(zip(ranked, names, strict=True)):
+    rows, labels = [], short_names(names, column)
+    for index, ((name, share), label) in enumerate(zip(ranked, labels, strict=True)):
         is_true, is_first = name == true, index == 0
         parts = [(f"{TRUE} " if is_true else "  ", "sign")] if sign else []
         bar_style = "right" if is_true else "first" if is_first else "other"
         parts += [
-            (fit_text(label, column), "bold" if is_first or is_true else ""),
+            (set_cell_size(label, column), "bold" if is_first or is_true else ""),
             (" " + format_bar(share, bar_width), bar_style),
             (f" {100 * share:5.1f} %", "bold" if is_first else ""),
         ]

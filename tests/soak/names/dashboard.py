@@ -14,10 +14,10 @@ from fmnist_tui.engine.session.session import Session
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.screens.data.browser import DatasetBrowser
-from fmnist_tui.tui.screens.predict.file_table import FileTable
+from fmnist_tui.tui.screens.predict.image_list import ImageList
 from fmnist_tui.tui.screens.predict.path_input import PathInput
 from fmnist_tui.tui.screens.predict.predictor import Predictor
-from fmnist_tui.tui.screens.predict.stages import StagesPane
+from fmnist_tui.tui.screens.predict.result_pane import ResultPane
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.job import FAILED, BackgroundJob
 from fmnist_tui.tui.state.settings import Settings
@@ -110,7 +110,7 @@ class Visitor:
         self.app.select_run(self.world.trained)
         await self.press("5")
         await self.paste(str(self.world.images))
-        table = self.app.screen.query_one(FileTable)
+        table = self.app.screen.query_one(ImageList)
         await wait_until(self.pilot, lambda: len(table.rows) == len(set(self.world.names)))
         await wait_until(self.pilot, lambda: not self._predictor.is_busy)
         for _ in self.world.names:
@@ -128,7 +128,7 @@ class Visitor:
             self.look(f"predict, pasted into the path {ascii(name)[:60]}")
         await self.press("enter", where="predict, typed")
         await wait_until(self.pilot, lambda: not self._predictor.is_busy)
-        self.app.screen.query_one(StagesPane).focus()
+        self.app.screen.query_one(ResultPane).focus()
         await self.pilot.pause()
         await self.ask("w", "models")
 

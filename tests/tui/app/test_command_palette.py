@@ -23,7 +23,7 @@ from fmnist_tui.tui.base.dialogs import PickerDialog, TextDialog
 from fmnist_tui.tui.command_palette import PaletteCommands
 from fmnist_tui.tui.screens.evaluate.screen import EvaluateScreen
 from fmnist_tui.tui.screens.predict.draw_pad import DrawPad
-from fmnist_tui.tui.screens.predict.stages import StagesPane
+from fmnist_tui.tui.screens.predict.result_pane import ResultPane
 from fmnist_tui.tui.screens.runs.screen import RunsScreen
 from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState
@@ -272,9 +272,9 @@ async def test_the_palette_acts_in_a_pane_that_has_not_the_focus(
         await pilot.press("i")
         pad = dashboard.screen.query_one(DrawPad)
         await wait_until(pilot, lambda: pad.has_focus)
-        dashboard.screen.query_one(StagesPane).focus()
+        dashboard.screen.query_one(ResultPane).focus()
         await wait_until(pilot, lambda: not pad.has_focus)
-        await choose_in_palette(dashboard, pilot, "Lower or lift the pen")
+        await choose_in_palette(dashboard, pilot, "Pen down/up")
         assert pad._is_pen_down
 
 

@@ -20,13 +20,15 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
 from fmnist_tui.tui.screens.predict.draw_pad import DrawPad
-from fmnist_tui.tui.screens.predict.file_table import FileTable
+from fmnist_tui.tui.screens.predict.image_list import ImageList
 from fmnist_tui.tui.screens.predict.path_input import PathInput
 from fmnist_tui.tui.screens.predict.predictor import DRAWING_SECONDS
 from fmnist_tui.tui.screens.predict.result_pane import ResultPane
 from fmnist_tui.tui.screens.predict.screen import PredictScreen
-from fmnist_tui.tui.screens.predict.stages import StagesPane, StageStrip
+from fmnist_tui.tui.screens.predict.stages import StageStrip
 from fmnist_tui.tui.state.app_state import AppState
+from fmnist_tui.tui.widgets.image_view import ImageView
+from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
 from tests.tui.conftest import OpenDashboard
 from tests.tui.fake_model import FakeModel
 from tests.tui.support import make_run, record_toasts, screen_input, wait_until
@@ -60,8 +62,8 @@ def path_input(dashboard: Dashboard) -> PathInput:
     return dashboard.screen.query_one(PathInput)
 
 
-def file_table(dashboard: Dashboard) -> FileTable:
-    return dashboard.screen.query_one(FileTable)
+def file_table(dashboard: Dashboard) -> ImageList:
+    return dashboard.screen.query_one(ImageList)
 
 
 def rows(dashboard: Dashboard) -> list[str]:
@@ -70,7 +72,10 @@ def rows(dashboard: Dashboard) -> list[str]:
 
 
 def stages(dashboard: Dashboard) -> list[str]:
-    return [stage.name for stage in dashboard.screen.query_one(StagesPane)._stages]
+    result = dashboard.screen.query_one(ResultPane)
+    return (
+        [] if result.has_class("-empty") else [s.name for s in result.query_one(StageStrip).stages]
+    )
 
 
 def note(dashboard: Dashboard) -> str:
@@ -102,7 +107,7 @@ async def test_a_typed_path_shows_the_result_and_its_steps(
 ) -> None:
     file = save_image(tmp_path / "my bag.png")
     async with open_dashboard("predict") as (dashboard, pilot):
-        assert dashboard.screen.query_one(StagesPane).has_focus
+        assert dashboard.screen.query_one(ResultPane).has_focus
         await pilot.press("enter")
         assert path_input(dashboard).has_focus
         path_input(dashboard).value = str(file)
@@ -116,7 +121,7 @@ async def test_a_typed_path_shows_the_result_and_its_steps(
         ]
         captions = str(dashboard.screen.query_one("#captions", Static).content)
         assert "60×40 PNG RGB" in captions
-        assert dashboard.screen.query_one(StagesPane).has_focus
+        assert dashboard.screen.query_one(ResultPane).has_focus
 
 
 async def test_digits_type_in_the_path_and_switch_screens_elsewhere(
@@ -161,7 +166,7 @@ async def test_an_empty_path_predicts_the_samples(
             pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == len(samples)
         )
         assert file_table(dashboard).has_focus
-        assert "6 of 6" in str(file_table(dashboard).border_title)
+        assert str(file_table(dashboard).border_title) == "Images  6"
 
 
 async def test_the_table_of_a_folder_shows_errors_too(
@@ -175,7 +180,8 @@ async def test_the_table_of_a_folder_shows_errors_too(
         await wait_until(pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == 5)
         assert "✗ not an image" in rows(dashboard)[2]
         # Nothing lies below the scroll bar.
-        assert {len(row) for row in rows(dashboard)} == {file_table(dashboard).line_width}
+        lines = [line for row in rows(dashboard) for line in row.split("\n")]
+        assert max(map(len, lines)) < file_table(dashboard).line_width - 10
         await pilot.press("down", "j")
         await wait_until(pilot, lambda: "not an image, or damaged" in result_text(dashboard))
         assert stages(dashboard) == []
@@ -188,7 +194,47 @@ async def test_the_table_of_a_folder_shows_errors_too(
         await pilot.press("j", "j", "j", "enter")
         await wait_until(pilot, lambda: "d.png" in result_text(dashboard))
         assert stages(dashboard)
-        assert dashboard.screen.query_one(StagesPane).has_focus
+        assert dashboard.screen.query_one(ResultPane).has_focus
+
+
+async def test_the_list_shows_thumbnails_and_marks_what_the_model_is_unsure_of(
+    open_dashboard: OpenDashboard, app_state: AppState, model: FakeModel, tmp_path: Path
+) -> None:
+    for name in "abc":
+        save_image(tmp_path / f"{name}.png")
+    (tmp_path / "d.png").write_bytes(b"not an image")
+    model.unsure = {"b.png"}
+    async with open_dashboard("predict", size=(120, 36)) as (dashboard, pilot):
+        table, result = file_table(dashboard), dashboard.screen.query_one(ResultPane)
+        await paste(dashboard, pilot, str(tmp_path))
+        await wait_until(pilot, lambda: str(table.border_subtitle) == "? 1 unsure  ✗ 1 unreadable")
+        sure, unsure = rows(dashboard)[:2]
+        assert "Bag" in sure and "?" not in sure
+        assert "? Bag" in unsure and "or Coat" in unsure
+        # The brown box of the file, beside its name.
+        line = table.render_line(1)
+        assert "a.png" in line.text
+        colours = [segment.style.bgcolor for segment in line.crop(0, 10) if segment.style]
+        assert any(
+            each and each.get_truecolor().red > each.get_truecolor().blue for each in colours
+        )
+        # The image as the network gets it, and all classes.
+        view = result.query_one(ImageView)
+        assert view.size == (28, 15)
+        assert view._image is not None and view._image.shape == (28, 28, 1)
+        assert len(result.query_one(ProbabilityBars)._ranked) == 10
+        await pilot.press("down")
+        await wait_until(pilot, lambda: "no class has 60 %" in result_text(dashboard))
+        assert "? Bag or Coat" in result_text(dashboard)
+        await pilot.press("z")
+        assert table.row_height == 7
+        await pilot.press("z")
+        assert table.row_height == 1
+        assert [row.split()[:2] for row in rows(dashboard)[:2]] == [
+            ["a.png", "Bag"],
+            ["b.png", "?"],
+        ]
+        assert app_state.settings.get("predict.thumbnails") == "none"
 
 
 async def test_a_table_that_was_hidden_lists_the_files_of_the_new_folder(
@@ -386,14 +432,14 @@ async def test_a_drawing_is_predicted_while_it_is_drawn(
         await wait_until(pilot, lambda: np.array_equal(model.drawings[-1], pad.image()))
         assert "scaled" in stages(dashboard)
         drawn = pad.image().sum()
-        await pilot.press("x")
+        await pilot.press("x", "space")
         assert pad.image().sum() < drawn
         await pilot.press("backspace")
         assert pad.is_blank
         await wait_until(pilot, lambda: "Bag" not in result_text(dashboard))
         await pilot.press("i")
         assert dashboard.screen.query_one("#input").display
-        assert dashboard.screen.query_one(StagesPane).has_focus
+        assert dashboard.screen.query_one(ResultPane).has_focus
 
 
 async def test_the_mouse_draws_and_its_right_button_erases(
@@ -403,22 +449,68 @@ async def test_the_mouse_draws_and_its_right_button_erases(
         await pilot.press("i")
         pad = dashboard.screen.query_one(DrawPad)
         await pilot.mouse_down(DrawPad, offset=(5, 5))
-        await pilot.hover(DrawPad, offset=(20, 5))
-        await pilot.mouse_up(DrawPad, offset=(20, 5))
+        await pilot.hover(DrawPad, offset=(40, 5))
+        await pilot.mouse_up(DrawPad, offset=(40, 5))
         drawn = pad.image()
         assert drawn.max() == 255
         # Also between the two points, and nothing more once the button is released.
         assert (drawn.max(axis=0) > 0).mean() > 0.5
-        await pilot.hover(DrawPad, offset=(20, 12))
+        await pilot.hover(DrawPad, offset=(40, 12))
         assert np.array_equal(pad.image(), drawn)
         await pilot.mouse_down(DrawPad, offset=(5, 5), button=3)
-        await pilot.hover(DrawPad, offset=(20, 5))
-        await pilot.mouse_up(DrawPad, offset=(20, 5))
+        await pilot.hover(DrawPad, offset=(40, 5))
+        await pilot.mouse_up(DrawPad, offset=(40, 5))
         assert pad.is_blank
         await wait_until(
             pilot,
-            lambda: "draw something" in str(dashboard.screen.query_one(StagesPane)._last_content),
+            lambda: "draw something" in result_text(dashboard),
         )
+
+
+async def test_the_tools_of_the_pad_work_by_key_and_by_mouse(
+    open_dashboard: OpenDashboard, model: FakeModel
+) -> None:
+    async with open_dashboard("predict", size=(120, 36)) as (dashboard, pilot):
+        await pilot.press("i")
+        pad = dashboard.screen.query_one(DrawPad)
+        tools = pad._layout_canvas()[1] // 2 + 1
+
+        def lines() -> str:
+            return "\n".join(pad.render_line(y).text for y in range(pad.size.height))
+
+        async def click(word: str) -> None:
+            column = pad.render_line(tools - 1).text.index(word)
+            await pilot.click(DrawPad, offset=(column + 2, tools))
+
+        await click("undo")
+        assert "nothing to undo" in lines()
+        await pilot.press("space", "right")
+        thin = pad.image().sum()
+        await pilot.press("u", "u")
+        assert pad.is_blank
+        await click("+")
+        await pilot.press("plus", "space", "right")
+        assert "brush 4/4" in lines()
+        assert pad.image().sum() > 2 * thin
+        await click("erase")
+        assert "[erase]" in lines()
+        thick = pad.image().sum()
+        await pilot.press("space")
+        assert pad.image().sum() < thick
+        await click("clear")
+        await click("fill")
+        await pilot.click(DrawPad, offset=(3, 3))
+        assert pad.image().min() == 255
+        await pilot.press("space")
+        assert "nothing to fill here" in lines()
+        await click("clear")
+        assert pad.is_blank
+        await pilot.press("u")
+        assert pad.image().min() == 255
+        await pilot.press("f")
+        assert "[draw]" in lines()
+        await pilot.press("escape")
+        assert not pad.display
 
 
 async def test_of_many_strokes_the_newest_is_predicted_and_few_before(
@@ -519,14 +611,14 @@ async def test_it_fits_small_and_large_terminals(
         await wait_until(pilot, lambda: sum("97.0 %" in row for row in rows(dashboard)) == 2)
         for widget in (
             file_table(dashboard),
-            dashboard.screen.query_one(StagesPane),
+            dashboard.screen.query_one(ResultPane),
             dashboard.screen.query_one(ResultPane),
         ):
             assert widget.region.right <= size[0]
             assert widget.region.bottom <= size[1]
             assert widget.size.height >= 1
         if size == (50, 14):
-            steps = dashboard.screen.query_one(StagesPane)
+            steps = dashboard.screen.query_one(ResultPane)
             steps.focus()
             await wait_until(pilot, lambda: steps.max_scroll_y > 1)
             for key, place in (("j", 1), ("j", 2), ("k", 1)):

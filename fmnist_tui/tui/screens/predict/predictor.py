@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fmnist_tui.tui.base.dialog_flow import start_flow
 from fmnist_tui.tui.base.screen import DashboardScreen
-from fmnist_tui.tui.screens.predict.draw_pad import Pixels
+from fmnist_tui.tui.screens.predict.drawing import Pixels
 from fmnist_tui.tui.screens.predict.results import PredictionQueue, Result, build_result
 from fmnist_tui.tui.shared.run_names import run_name_from_folder
 from fmnist_tui.util.errors import UserError
@@ -23,10 +23,15 @@ class Predictor:
     """Predicts with the selected run, or with `model`, a model file chosen instead.
 
     `on_results` is called with new results of files. Its list is empty where only the result
-    of the drawing is new, and after an `error`."""
+    of the drawing is new, and after an `error`. `urgent_files` come before the others."""
 
-    def __init__(self, screen: DashboardScreen, on_results: Callable[[list[Result]], None]) -> None:
-        self._screen, self._on_results = screen, on_results
+    def __init__(
+        self,
+        screen: DashboardScreen,
+        on_results: Callable[[list[Result]], None],
+        urgent_files: Callable[[], list[Path]],
+    ) -> None:
+        self._screen, self._on_results, self._urgent_files = screen, on_results, urgent_files
         self.queue = PredictionQueue()
         self.drawing: Result | None = None
         self.model: Path | None = None
@@ -86,7 +91,7 @@ class Predictor:
         """The result with its stages; None if there is none yet: then the file comes next."""
         result = self.queue.detailed(file)
         if result is None and file in self.queue.results and file not in self._pending:
-            self.queue.prioritise(file)
+            self.queue.again(file)
             self._predict_next()
         return result
 
@@ -94,7 +99,7 @@ class Predictor:
         """Predict the next files, unless others are being predicted."""
         source = self.source
         if not self._pending and source is not None and not self.error:
-            files = self.queue.next_batch()
+            files = self.queue.next_batch(self._urgent_files())
             if files:
                 self._pending = frozenset(files)
                 start_flow(self._screen, self._predict_files(source, files))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fmnist_tui.render.cells import resize
+from fmnist_tui.render.cells import Pixels, resize
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
@@ -20,22 +21,35 @@ if TYPE_CHECKING:
 MAX_FILES = 2000
 # Larger images of a stage are scaled down to this, the most that a screen shows.
 _MAX_SIDE = 96
+_THUMBNAIL_SIDE = 28
 # Only the newest results keep the images of their stages; others are predicted again.
 _MAX_DETAILED = 64
 _BATCH_SIZE = 4
-_CONFIDENT, _LIKELY = 0.9, 0.5
+# A model is unsure of an image if its most probable class has less than this.
+SURE = 0.6
+UNSURE_SIGN, UNSURE_NOTE = "?", f"unsure: no class has {100 * SURE:.0f} %"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """All classes with their probabilities, highest first, and the preparation's stages; or
-    an `error`."""
+    """All classes with their probabilities, highest first, the file's image as a `thumbnail`,
+    and the preparation's stages; or an `error`."""
 
     file: Path
     ranked: tuple[tuple[str, float], ...] = ()
+    thumbnail: Pixels | None = None
     stages: tuple[PreparationStep, ...] = ()
     notes: tuple[str, ...] = ()
     error: str = ""
+
+    @property
+    def is_unsure(self) -> bool:
+        return is_unsure(self.ranked)
+
+    @property
+    def input(self) -> Pixels | None:
+        """The image as the network gets it."""
+        return self.stages[-1].image if self.stages else None
 
 
 def build_result(prediction: Prediction) -> Result:
@@ -45,30 +59,35 @@ def build_result(prediction: Prediction) -> Result:
         return Result(
             prediction.file, prediction.ranked, notes=prediction.notes, error=prediction.error
         )
-    stages = (
-        replace(step, image=resize(step.image, _MAX_SIDE))
-        if max(step.image.shape[:2]) > _MAX_SIDE
-        else step
-        for step in prepared.steps
+    stages = tuple(
+        replace(step, image=_limit_side(step.image, _MAX_SIDE)) for step in prepared.steps
     )
+    thumbnail = _limit_side(stages[0].image, _THUMBNAIL_SIDE)
     notes = (*prediction.notes, *prepared.notes)
-    return Result(prediction.file, prediction.ranked, tuple(stages), notes)
+    return Result(prediction.file, prediction.ranked, thumbnail, stages, notes)
+
+
+def _limit_side(image: Pixels, side: int) -> Pixels:
+    return resize(image, side) if max(image.shape[:2]) > side else image
+
+
+def is_unsure(ranked: Sequence[tuple[str, float]]) -> bool:
+    """Whether the most probable class has less than `SURE`, or no number."""
+    return bool(ranked) and not ranked[0][1] >= SURE
 
 
 def describe(ranked: Sequence[tuple[str, float]]) -> str:
-    """The most probable class with its probability, qualified where that is low."""
+    """The most probable class with its probability, and the second where the model is unsure."""
     if not ranked:
         return ""
     name, probability = safe_text(ranked[0][0]), ranked[0][1]
-    percent = format_percent(probability, 1)
     if probability != probability:
         return "no result: the model's weights are not numbers"
-    if probability >= _CONFIDENT:
+    percent = format_percent(probability, 1)
+    if not is_unsure(ranked):
         return f"{name}, {percent}"
-    if probability >= _LIKELY and (len(ranked) < 2 or ranked[1][1] <= probability / 2):
-        return f"probably {name}, {percent}"
     second = f" or {safe_text(ranked[1][0])}" if len(ranked) > 1 else ""
-    return f"{name}{second}: low confidence, {percent}"
+    return f"{UNSURE_SIGN} {name}{second}"
 
 
 class PredictionQueue:
@@ -96,13 +115,14 @@ class PredictionQueue:
             self._detailed.pop(oldest, None)
             self._waiting.pop(oldest, None)
 
-    def prioritise(self, file: Path) -> None:
-        """Predict this file before the others."""
-        self._waiting = {file: None} | self._waiting
+    def again(self, file: Path) -> None:
+        """Predict this file, again if it has been predicted."""
+        self._waiting.setdefault(file)
 
-    def next_batch(self) -> list[Path]:
-        """Take the files to predict now."""
-        batch = list(self._waiting)[:_BATCH_SIZE]
+    def next_batch(self, urgent: Iterable[Path] = ()) -> list[Path]:
+        """Take the files to predict now, `urgent` ones before the others."""
+        waiting = {file: None for file in urgent if file in self._waiting} | self._waiting
+        batch = list(islice(waiting, _BATCH_SIZE))
         for file in batch:
             del self._waiting[file]
         return batch
@@ -124,7 +144,3 @@ class PredictionQueue:
             return self._detailed[file]
         result = self.results.get(file)
         return result if result is not None and result.error else None
-
-    @property
-    def done_count(self) -> int:
-        return sum(result is not None for result in self.results.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -21,19 +21,19 @@ from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PromptDialog
 from fmnist_tui.tui.base.image_screen import ImageScreen
 from fmnist_tui.tui.screens.predict.draw_pad import DrawPad
-from fmnist_tui.tui.screens.predict.file_table import FileTable
 from fmnist_tui.tui.screens.predict.folder_watch import FolderChanged, WatchThread
+from fmnist_tui.tui.screens.predict.image_list import SIZES, ImageList
 from fmnist_tui.tui.screens.predict.inputs import ImageInput, parse_input
 from fmnist_tui.tui.screens.predict.path_input import PathInput
 from fmnist_tui.tui.screens.predict.predictor import Predictor
 from fmnist_tui.tui.screens.predict.result_pane import ResultPane
-from fmnist_tui.tui.screens.predict.results import MAX_FILES, Result
-from fmnist_tui.tui.screens.predict.stages import StagesPane
+from fmnist_tui.tui.screens.predict.results import MAX_FILES, SURE, UNSURE_SIGN, Result
 from fmnist_tui.tui.screens.predict.to_copy import prediction_to_copy
 from fmnist_tui.tui.shared.model_picker import pick_model
 from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.paths import expand_home, format_path
+from fmnist_tui.util.sequences import next_item
 from fmnist_tui.util.text import safe_text
 
 NO_MODEL = "no model yet: w chooses a run or a model file; 2, then space, trains one"
@@ -42,6 +42,8 @@ NO_IMAGE = (
 )
 NO_RESULT = "the predicted class is shown here"
 NO_DRAWING = "draw something: it is classified as you draw"
+# The setting that keeps the size of thumbnails.
+THUMBNAILS = "predict.thumbnails"
 PATH_HINT = "an image file or a folder; empty for the sample images"
 
 
@@ -49,11 +51,14 @@ class PredictScreen(ImageScreen):
     """The input is above and on the left; its stages and the result are beside it."""
 
     NAME, KEY, TITLE = "predict", "5", "Predict"
-    HELP = "Images are prepared step by step as the model expects them, then classified."
+    HELP = (
+        "Images are prepared step by step as the model expects them, then classified."
+        f" {UNSURE_SIGN} marks those of which the model is unsure: no class has {100 * SURE:.0f} %."
+    )
     CSS_PATH = "screen.tcss"
     BINDINGS = [
         Binding("enter,g", "type_path", "Type a path", id="predict.type"),
-        Binding("i", "toggle_pad", "Draw or files", id="predict.pad"),
+        Binding("i", "toggle_pad", "Draw", id="predict.pad"),
         Binding("w", "choose_model", "Which model", id="predict.model"),
         Binding("W", "toggle_watch", "Watch a folder", id="predict.watch"),
         Binding("r", "renderer", "How images are drawn", show=False, id="view.renderer"),
@@ -64,14 +69,13 @@ class PredictScreen(ImageScreen):
     _is_table_shown = reactive(False, repaint=False, toggle_class="-several")
 
     _path = getters.query_one(PathInput)
-    _table = getters.query_one(FileTable)
+    _table = getters.query_one(ImageList)
     _pad = getters.query_one(DrawPad)
-    _stages = getters.query_one(StagesPane)
     _result = getters.query_one(ResultPane)
 
     def __init__(self) -> None:
         super().__init__()
-        self._predictor = Predictor(self, self._on_results)
+        self._predictor = Predictor(self, self._on_results, self._urgent_files)
         self._watch: WatchThread | None = None
         # The model has changed while another screen was shown.
         self._is_stale = False
@@ -84,18 +88,16 @@ class PredictScreen(ImageScreen):
         with Container(id="input", classes="pane"):
             yield PathInput(PATH_HINT, id="path")
         with Container(id="body"):
-            yield FileTable(id="files", classes="pane")
+            size = self.app_state.settings.get(THUMBNAILS)
+            yield ImageList(size, id="files", classes="pane")
             yield DrawPad(id="pad", classes="pane")
-            with Container(id="rest"):
-                yield StagesPane(id="steps", classes="pane")
-                yield ResultPane(id="result", classes="pane")
+            yield ResultPane(id="result", classes="pane")
 
     def on_mount(self) -> None:
-        self._stages.border_title = "Steps"
         self._result.border_title = "Result"
         self.context.selection_changed.subscribe(self, lambda _: self._restart())
         self.context.run_replaced.subscribe(self, lambda _: self._check_model())
-        self._stages.focus()
+        self._result.focus()
 
     def on_screen_resume(self) -> None:
         # After the signals that are still due: otherwise a model would predict twice.
@@ -112,6 +114,10 @@ class PredictScreen(ImageScreen):
         if self._is_table_shown:
             return self._table.file
         return next(iter(self._predictor.queue.results), None)
+
+    def _urgent_files(self) -> list[Path]:
+        """The files whose results can be seen."""
+        return self._table.visible_files if self._is_table_shown else []
 
     def _check_model(self) -> None:
         if self.is_current:
@@ -150,26 +156,23 @@ class PredictScreen(ImageScreen):
         name, queue = predictor.name, predictor.queue
         set_border_titles(self.query_one("#input"), f"Predict with {name or 'a model'}", self._note)
         set_border_titles(self._pad, f"Draw for {name}" if name else "Draw")
-        set_border_titles(self._table, f"Images  {queue.done_count:,} of {len(queue.results):,}")
+        set_border_titles(self._table, _count(queue.results), _describe_kinds(queue.results))
         if self._is_pad_open:
             result, message = predictor.drawing, NO_DRAWING
         else:
             result = predictor.get_result(file) if file else None
             message = "" if file else NO_IMAGE
         if result is not None:
-            pane.show(result, "" if self._is_pad_open else result.file.name)
-            message = "no steps: the image could not be read"
+            name = "" if self._is_pad_open else result.file.name
+            pane.show(result, name, self.app_state.renderer)
         elif error := self._input_error or predictor.error:
-            pane.show_message(error, is_error=True)
+            pane.show_message(error, message, is_error=True)
         elif not name:
-            pane.show_message(NO_MODEL)
+            pane.show_message(NO_MODEL, message)
         elif predictor.is_busy:
-            message = f"predicting with {name} …"
-            pane.show_message(message)
+            pane.show_message(f"predicting with {name} …", message)
         else:
-            pane.show_message(NO_RESULT)
-        stages = result.stages if result is not None else ()
-        self._stages.show(stages, message, self.app_state.renderer)
+            pane.show_message(NO_RESULT, message)
 
     def to_copy(self) -> ToCopy:
         predictor, file = self._predictor, self._file
@@ -180,8 +183,14 @@ class PredictScreen(ImageScreen):
         return prediction_to_copy(predictor.source, shown, files, self._folder)
 
     def update_appearance(self) -> None:
-        self._pad.renderer = self.app_state.renderer
+        self._pad.renderer = self._table.renderer = self.app_state.renderer
         self._show()
+
+    @on(ImageList.SizeChosen)
+    def _on_size_chosen(self) -> None:
+        self._table.thumbnails = next_item(list(SIZES), self._table.thumbnails)
+        self.app_state.settings.save(THUMBNAILS, self._table.thumbnails)
+        self._fill_table()
 
     # -- files ----------------------------------------------------------------------------------
 
@@ -271,21 +280,23 @@ class PredictScreen(ImageScreen):
     # -- keys -------------------------------------------------------------------------------------
 
     def _focus_input(self) -> None:
-        """Focus the pad or the table, or the stages of a single image."""
+        """Focus the pad or the table, or the result of a single image."""
         if self._is_pad_open:
             self._pad.focus()
         elif self._is_table_shown:
             self._table.focus()
         else:
-            self._stages.focus()
+            self._result.focus()
 
     @on(LineTable.RowSelected)
     def _on_row_selected(self) -> None:
-        self._stages.focus()
+        self._result.focus()
 
     @on(DrawPad.DrawingChanged)
     def _on_drawing_changed(self) -> None:
         self._predictor.draw(None if self._pad.is_blank else self._pad.image())
+        if self._predictor.drawing is None:
+            self._show()
 
     def action_type_path(self) -> None:
         self._close_pad()
@@ -312,3 +323,19 @@ class PredictScreen(ImageScreen):
         elif isinstance(model, Path):
             self._predictor.model = model
             self._restart()
+
+
+def _count(results: Mapping[Path, Result | None]) -> str:
+    """`Images  6`, or how many of them are done."""
+    done, count = sum(result is not None for result in results.values()), len(results)
+    return f"Images  {count:,}" if done == count else f"Images  {done:,} of {count:,}"
+
+
+def _describe_kinds(results: Mapping[Path, Result | None]) -> str:
+    """How many images the model is unsure of, and how many could not be read."""
+    known = [result for result in results.values() if result is not None]
+    unsure = sum(result.is_unsure for result in known)
+    unreadable = sum(bool(result.error) for result in known)
+    parts = [f"{UNSURE_SIGN} {unsure:,} unsure"] if unsure else []
+    parts += [f"✗ {unreadable:,} unreadable"] if unreadable else []
+    return "  ".join(parts)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rich.cells import set_cell_size
 from rich.segment import Segment
 from textual.app import ComposeResult
-from textual.binding import Binding
-from textual.containers import VerticalScroll
+from textual.containers import Container
 from textual.content import Content
 from textual.geometry import Size
 from textual.reactive import reactive
@@ -17,8 +17,8 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from fmnist_tui.render.renderers import draw_image
-from fmnist_tui.tui.widgets.columns import fit_text
 from fmnist_tui.tui.widgets.image_view import to_strips
+from fmnist_tui.util.class_names import short_names
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # The largest and the smallest width of an image in cells, both even; the gap between two.
 _LARGEST, _SMALLEST, _GAP = 56, 10, 2
+# The lines of the smallest image with its name.
+SMALLEST_HEIGHT = _SMALLEST // 2 + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,41 +64,35 @@ class StageStrip(Widget):
 
     DEFAULT_CSS = "StageStrip { height: auto; }"
     renderer: reactive[str] = reactive("halfblock")
+    stages: reactive[tuple[PreparationStep, ...]] = reactive((), layout=True)
+    # They take more rows only if they would be too small.
+    max_height = reactive(0, layout=True)
 
     def __init__(self) -> None:
         super().__init__()
-        self._stages: tuple[PreparationStep, ...] = ()
-        self._max_height = 0
         self._cache: dict[int, list[Strip]] = {}
         self._cache_key: object = None
 
-    def show(self, stages: tuple[PreparationStep, ...], max_height: int) -> None:
-        """Show these stages in `max_height` rows, or in more if they would be too small."""
-        if self._stages != stages or self._max_height != max_height:
-            self._stages, self._max_height = stages, max_height
-            self._cache_key = None
-            self.refresh(layout=True)
-
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return self._grid(width).height if self._stages else 0
+        return self._grid(width).height if self.stages else 0
 
     def _grid(self, width: int) -> StageGrid:
-        return StageGrid.fit(len(self._stages), width, self._max_height)
+        return StageGrid.fit(len(self.stages), width, self.max_height)
 
     def render_line(self, y: int) -> Strip:
         width, style = self.size.width, self.visual_style
         base = style.rich_style
         grid = self._grid(width)
-        key = (grid, self.renderer, style)
+        key = (self.stages, grid, self.renderer, style)
         if key != self._cache_key:
             self._cache, self._cache_key = {}, key
         row, line = divmod(y, grid.box_height)
         first = row * grid.per_row
         parts: list[Strip] = []
-        for index, stage in enumerate(self._stages[first : first + grid.per_row], first):
+        for index, stage in enumerate(self.stages[first : first + grid.per_row], first):
             if line == grid.box_height - 1:
-                name = fit_text(f"{index + 1} {safe_text(stage.name)}", grid.columns)
-                parts.append(Strip([Segment(name, base)], grid.columns))
+                (name,) = short_names((f"{index + 1} {stage.name}",), grid.columns)
+                parts.append(Strip([Segment(set_cell_size(name, grid.columns), base)]))
             else:
                 parts.append(self._render_image(index, grid)[line])
             parts.append(Strip.blank(_GAP, base))
@@ -106,7 +102,7 @@ class StageStrip(Widget):
         if index not in self._cache:
             base = self.visual_style.rich_style
             rows = to_strips(
-                draw_image(self._stages[index].image, self.renderer, grid.columns), base
+                draw_image(self.stages[index].image, self.renderer, grid.columns), base
             )
             blanks = [Strip.blank(grid.columns, base)] * grid.box_height
             lines = [strip.adjust_cell_length(grid.columns, base) for strip in rows]
@@ -114,42 +110,21 @@ class StageStrip(Widget):
         return self._cache[index]
 
 
-class StagesPane(VerticalScroll, can_focus=True):
-    """The stages of a result with their captions, or a message where there are none."""
+class Stages(Container):
+    """The stages of a result with their captions."""
 
     DEFAULT_CSS = """
-    StagesPane { scrollbar-size-vertical: 1; padding: 0 1;
+    Stages { height: auto;
         & StageStrip { width: 1fr; }
         & Static { width: 1fr; height: auto; }
-        & .empty { display: none; height: 1fr; }
-        &.-empty StageStrip, &.-empty #captions { display: none; }
-        &.-empty .empty { display: block; }
     }
     """
-    KEYS_TITLE = "Steps"
-    BINDINGS = [
-        Binding("j", "scroll_down", "Down", show=False, id="steps.down"),
-        Binding("k", "scroll_up", "Up", show=False, id="steps.up"),
-    ]
-
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id, classes=classes)
-        self._stages: tuple[PreparationStep, ...] = ()
-        self._last_content: object = None
 
     def compose(self) -> ComposeResult:
         yield StageStrip()
         yield Static(id="captions", markup=False)
-        yield Static(classes="empty", markup=False)
 
-    def show(self, stages: tuple[PreparationStep, ...], message: str, renderer: str) -> None:
-        """Show these stages, or the message where there are none."""
-        content = (stages, message, renderer)
-        if content == self._last_content:
-            return
-        self._stages, self._last_content = stages, content
-        self.set_class(not stages, "-empty")
-        self.query_one(".empty", Static).update(Content(message))
+    def show(self, stages: tuple[PreparationStep, ...], renderer: str) -> None:
         captions = [
             Content.assemble(
                 (f"{number} {safe_text(stage.name)}", "$primary"), f"  {safe_text(stage.caption)}"
@@ -157,13 +132,10 @@ class StagesPane(VerticalScroll, can_focus=True):
             for number, stage in enumerate(stages, 1)
         ]
         self.query_one("#captions", Static).update(Content("\n").join(captions))
-        self.query_one(StageStrip).renderer = renderer
-        self._fit_images()
+        strip = self.query_one(StageStrip)
+        strip.renderer, strip.stages = renderer, stages
 
-    def on_resize(self) -> None:
-        self._fit_images()
-
-    def _fit_images(self) -> None:
+    def fit(self, height: int) -> None:
         """Give the images the height that the captions leave."""
-        height = self.size.height - len(self._stages)
-        self.query_one(StageStrip).show(self._stages, max(height, _SMALLEST // 2 + 1))
+        strip = self.query_one(StageStrip)
+        strip.max_height = max(height - len(strip.stages), SMALLEST_HEIGHT)
