@@ -66,6 +66,8 @@ def open_dashboard(
         _finish_run(app_state)
         return app_state.exit_code
     finally:
+        if app_state.fetch is not None:
+            app_state.fetch.end()
         settings.flush()
         for warning in settings.warnings:
             _print(warning)

@@ -387,7 +387,7 @@ def quit_dashboard(terminal: Terminal) -> None:
 def test_a_tour_of_the_screens(env: dict[str, str]) -> None:
     """Browse, train, stop, evaluate, copy, open the images of a cell, classify a file."""
     with Terminal(env={**env, **LONG}) as terminal:
-        terminal.until("S  open sketches")
+        terminal.until("look at the sketches")
         terminal.press("S")
         terminal.until("#0")
         terminal.press("pagedown")

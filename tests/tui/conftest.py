@@ -13,6 +13,7 @@ from textual._context import active_app
 from textual.app import App
 from textual.pilot import Pilot
 
+from fmnist_tui.data.sources.source_chain import OFFLINE
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.state.app_state import AppState
@@ -93,8 +94,9 @@ OpenDashboard = Callable[..., AbstractAsyncContextManager[tuple[Dashboard, Pilot
 
 
 @pytest.fixture
-def app_state(tmp_path: Path) -> Iterator[AppState]:
-    """The state of a dashboard with empty folders."""
+def app_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppState]:
+    """The state of a dashboard with empty folders, which fetches nothing."""
+    monkeypatch.setenv(OFFLINE, "1")
     runs, data = tmp_path / "runs", tmp_path / "data"
     runs.mkdir()
     data.mkdir()

@@ -30,6 +30,7 @@ from fmnist_tui.data.unsplit import LabelledImages, UnsplitDataset
 from fmnist_tui.util.atomic_write import move, open_atomic, remove_stale_temporaries
 from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.file_lock import locked
+from fmnist_tui.util.paths import format_path
 from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
@@ -108,8 +109,8 @@ class _SourceChain:
             names = ", ".join(file.name for file in self._set.files)
             raise UserError(
                 f"{self._set.info.title} cannot be loaded: {'; '.join(self._failures)}. Without a "
-                f"network, copy the files {names} to the folder {safe_text(self._folder)}, or use "
-                'the dataset "sketches", which this program draws itself'
+                f"network, copy the files {names} to the folder {format_path(self._folder)}, or "
+                'use the dataset "sketches", which this program draws itself'
             )
         arrays = [self._arrays[file.name] for file in self._set.files]
         return UnsplitDataset(
@@ -160,7 +161,7 @@ class _SourceChain:
                         break
         absent = [file.name for file in self.missing if file.find_in(self._folder) is None]
         if len(absent) == len(self._set.files) and not problems:
-            raise UserError(f"none of the files is in {safe_text(self._folder)}")
+            raise UserError(f"none of the files is in {format_path(self._folder)}")
         if self.missing:
             if absent:
                 problems.append(f"{', '.join(absent)} not in {safe_text(self._folder)}")

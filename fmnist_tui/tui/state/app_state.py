@@ -16,6 +16,7 @@ from fmnist_tui.render.renderers import renderer_names
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.state.config_draft import ConfigDraft
 from fmnist_tui.tui.state.dataset_cache import DatasetCache
+from fmnist_tui.tui.state.dataset_load import DatasetFetch
 from fmnist_tui.tui.state.evaluation_cache import EvaluationCache
 from fmnist_tui.tui.state.job import RUNNING, BackgroundJob
 from fmnist_tui.tui.state.leaving import Leaving
@@ -72,6 +73,8 @@ class AppState:
     # What the terminal does when a run ends, and when one stalls.
     notifications: Notifications = field(default_factory=Notifications)
     leaving: Leaving = field(default_factory=Leaving)
+    # What the first start fetches by itself.
+    fetch: DatasetFetch | None = None
     datasets: DatasetCache = field(init=False)
     evaluations: EvaluationCache = field(default_factory=EvaluationCache)
 

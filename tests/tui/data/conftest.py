@@ -15,7 +15,8 @@ from tests.tui.data.support import FakeDatasets
 
 @pytest.fixture
 def datasets(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDatasets]:
-    """Only sketches are on disk."""
+    """Only sketches are on disk; this is not the first start: a dataset has been chosen."""
+    app_state.settings.values["dataset"] = "fashion"
     datasets = FakeDatasets(app_state)
     monkeypatch.setattr(app_state.datasets, "is_present", datasets.is_present)
     monkeypatch.setattr(app_state.datasets, "load", datasets.load)

@@ -44,7 +44,7 @@ async def test_f_fetches_it_and_shows_the_sources_tried_and_the_progress(
         await pilot.press("f")
         await wait_for_text(dashboard, pilot, "13.0 of 26.0 MB")
         assert loading_text(dashboard).startswith("fetching Fashion-MNIST")
-        assert "✗ data folder\n    not found" in loading_text(dashboard)
+        assert "· data folder: not found" in loading_text(dashboard)
         assert "━" * 20 + "─" * 20 in loading_text(dashboard)
         assert loading_text(dashboard).endswith("escape cancels")
         assert datasets.calls == [("fashion", True)]
@@ -70,7 +70,7 @@ async def test_escape_cancels_and_a_dataset_that_arrives_later_is_not_shown(
         await pilot.pause()
         assert datasets.cancelled is not None and datasets.cancelled.is_set()
         assert "cancelled; partial downloads are kept" in loading_text(dashboard)
-        assert "✗ mirrors\n    not finished" in loading_text(dashboard)
+        assert "· mirrors: not finished" in loading_text(dashboard)
         assert "f  try again" in loading_text(dashboard)
         datasets.may_finish.set()
         await wait_until(pilot, lambda: "fashion" in datasets.on_disk)
@@ -93,7 +93,7 @@ async def test_a_failure_is_shown_with_the_keys_and_f_tries_again(
         first, second = loading_text(dashboard).splitlines()[:2]
         assert first == "Fashion-MNIST cannot be loaded"
         assert second == "Copy [these] files to a folder"  # the sources follow below
-        assert "✗ mirrors\n    no route to ␛[31m[host]" in loading_text(dashboard)
+        assert "· mirrors: no route to ␛[31m[host]" in loading_text(dashboard)
         assert "f  try again" in loading_text(dashboard)
         assert "S  open sketches" in loading_text(dashboard)
         datasets.failure = ""
@@ -212,7 +212,7 @@ async def test_a_folder_is_entered_and_browsed_and_may_disappear_and_return(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(data_screen, "FILE_CHECK_INTERVAL", 0.05)
-    monkeypatch.setenv("FMNIST_TUI_OFFLINE", "1")
+    app_state.settings.values["dataset"] = "fashion"
     folder, elsewhere = class_folders(tmp_path / "own images"), tmp_path / "elsewhere"
     async with open_dashboard() as (dashboard, pilot):
         await wait_for_text(dashboard, pilot)
@@ -257,9 +257,9 @@ async def test_a_folder_is_entered_and_browsed_and_may_disappear_and_return(
 
 @pytest.mark.parametrize("path", ["~nosuchuser/images", "x" * 300])
 async def test_an_invalid_path_is_reported_in_the_pane(
-    open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch, path: str
+    open_dashboard: OpenDashboard, app_state: AppState, path: str
 ) -> None:
-    monkeypatch.setenv("FMNIST_TUI_OFFLINE", "1")
+    app_state.settings.values["dataset"] = "fashion"
     async with open_dashboard() as (dashboard, pilot):
         await wait_for_text(dashboard, pilot)
         for typed in (path, f"folder:{path}"):

@@ -51,6 +51,9 @@ class DatasetBrowser(Horizontal):
     class ImagesChanged(Message):
         """Other images are on the page, or the cursor has moved."""
 
+    class Left(Message):
+        """The user has gone back where nothing is open that could be closed."""
+
     def compose(self) -> ComposeResult:
         with Vertical(id="side"):
             yield DatasetHeader(classes="pane")
@@ -251,3 +254,5 @@ class DatasetBrowser(Horizontal):
             self.set_mode("original")
         elif self.view.filter.selected:
             self._select_classes(())
+        else:
+            self.post_message(self.Left())

@@ -1,56 +1,21 @@
-"""Loading a dataset in a thread, and the texts that describe how it goes."""
+"""The texts about loading a dataset: how it goes, what can be done, what there is to choose."""
 
 from __future__ import annotations
 
 import os
 import textwrap
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from textual.content import Content
 
 from fmnist_tui.config.dataset_catalog import DATASETS, FROM_PATH, is_dataset_name
-from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load_progress import LoadStep
-from fmnist_tui.tui.state.dataset_cache import DatasetCache, DatasetSpec
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
 SKETCHES = "sketches"
-_SIGNS = {"failed": ("✗", "$error"), "ok": ("✓", "$success")}
-_IN_PROGRESS = ("trying", "progress")
+_SIGNS = {"ok": ("✓", "$success")}
 _BAR_WIDTH = 40
-
-
-class DatasetLoad:
-    """One dataset being loaded; `steps` has the latest state of every source tried."""
-
-    def __init__(self, cache: DatasetCache, name: str) -> None:
-        self.steps: list[LoadStep] = []
-        self.cancelled = threading.Event()
-        self._cache, self._name = cache, name
-
-    def run(self, fetch: bool) -> Dataset | None:
-        """Load the dataset; slow. None if it would have to be fetched and `fetch` is not set."""
-        if not fetch and self._name in DATASETS and not self._cache.is_present(self._name):
-            return None
-        return self._cache.load(DatasetSpec(self._name), self._on_step, self.cancelled, fetch)
-
-    def _on_step(self, step: LoadStep) -> None:
-        last = self.steps[-1] if self.steps else step
-        same = (last.dataset, last.source) == (step.dataset, step.source)
-        if same and last.state in _IN_PROGRESS:
-            self.steps[-1:] = [step]
-        else:
-            self.steps.append(step)
-
-    def final_steps(self) -> list[LoadStep]:
-        """The steps, the last marked as failed if it was interrupted."""
-        steps = list(self.steps)
-        if steps and steps[-1].state in _IN_PROGRESS:
-            steps[-1] = replace(steps[-1], state="failed", message="not finished")
-        return steps
 
 
 def title(name: str) -> str:
@@ -102,12 +67,19 @@ def complete_name(text: str) -> str:
 
 
 def format_steps(steps: Sequence[LoadStep], width: int) -> Iterator[Content]:
-    """A line with a sign for each source, and its message and progress below."""
+    """A line with a sign for each source, and its message and progress below. A source that has
+    not got the dataset is a quiet line: there are others."""
     several = len({step.dataset for step in steps}) > 1
     for step in steps:
         name = f"{step.dataset}, {step.source}" if several and step.source else step.source
+        name = safe_text(name or step.dataset, 60)
+        if step.state == "failed":
+            text = safe_text(f"· {name}: {step.message}")
+            for line in textwrap.wrap(text, max(10, width), subsequent_indent="  "):
+                yield Content.styled(line, "$foreground-muted")
+            continue
         sign = _SIGNS.get(step.state, ("▸", "$accent"))
-        yield Content.assemble(sign, " ", (safe_text(name or step.dataset, 60), "bold"))
+        yield Content.assemble(sign, " ", (name, "bold"))
         for line in textwrap.wrap(safe_text(step.message), max(10, width - 4)):
             yield Content(f"    {line}")
         if step.state == "progress" and (step.done or step.total):

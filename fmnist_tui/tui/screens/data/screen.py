@@ -23,10 +23,13 @@ from fmnist_tui.tui.base.screen import FOLD_BELOW
 from fmnist_tui.tui.screens.data import augmentation, loading
 from fmnist_tui.tui.screens.data.browser import DatasetBrowser
 from fmnist_tui.tui.screens.data.class_list import DatasetHeader
+from fmnist_tui.tui.screens.data.first_start import FirstStart
 from fmnist_tui.tui.screens.data.loading_pane import LoadingPane
 from fmnist_tui.tui.screens.data.to_copy import dataset_to_copy
 from fmnist_tui.tui.screens.data.view import DatasetView, Image
+from fmnist_tui.tui.screens.data.welcome import WelcomePane
 from fmnist_tui.tui.state.dataset_cache import DatasetSpec
+from fmnist_tui.tui.state.dataset_load import DatasetLoad
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
@@ -65,21 +68,49 @@ class DataScreen(ImageScreen):
     browser = getters.query_one(DatasetBrowser)
     loading_pane = getters.query_one(LoadingPane)
     _dataset_name = ""
-    _load: loading.DatasetLoad | None = None
+    _load: DatasetLoad | None = None
     _config: RunConfig | None = None
     _seed = 0
 
     def __init__(self) -> None:
         super().__init__(classes="-loading")
+        self._first_start = FirstStart(self)
 
     def panes(self) -> Iterable[Widget]:
         yield DatasetBrowser()
         yield LoadingPane(classes="pane")
+        welcome = WelcomePane(classes="pane")
+        welcome.border_title = "Welcome"
+        yield welcome
 
     def on_mount(self) -> None:
         self._step_timer = self.set_interval(0.1, self._show_steps, pause=True)
         self._file_timer = self.set_interval(FILE_CHECK_INTERVAL, self._check_files)
-        self.load_dataset(self.app_state.settings.get("dataset", DEFAULT_DATASET))
+        chosen = self.app_state.settings.get("dataset")
+        if chosen:
+            self.load_dataset(chosen)
+        else:
+            self.run_in_thread(self._first_start.is_first, self._begin)
+
+    def _begin(self, is_first: bool) -> None:
+        if is_first:
+            self._first_start.begin(DEFAULT_DATASET)
+            self._show_welcome()
+        else:
+            self.load_dataset(DEFAULT_DATASET)
+
+    def _show_welcome(self) -> None:
+        self._cancel_load()
+        self.browser.view = None
+        self.remove_class("-loading")
+        self.add_class("-welcome")
+        self.query_one(WelcomePane).focus()
+        self.refresh_bindings()
+
+    @on(DatasetBrowser.Left)
+    def _go_back(self) -> None:
+        if self._first_start.is_active:
+            self._show_welcome()
 
     def on_unmount(self) -> None:
         self._cancel_load()
@@ -90,12 +121,22 @@ class DataScreen(ImageScreen):
 
     def on_screen_resume(self) -> None:
         self._file_timer.resume()
+        if self._first_start.is_active and self.app_state.feed is not None:
+            self._end_first_start()
         if self._load is not None:
             self._step_timer.resume()
         elif self.view is None and self._dataset_name in DATASETS:
             # A run may have fetched it in the meantime.
             is_present = partial(self.app_state.datasets.is_present, self._dataset_name)
             self.run_in_thread(is_present, partial(self._reload, self._dataset_name))
+
+    def _end_first_start(self) -> None:
+        """There is a run: show what it is trained on, or go on fetching."""
+        self._first_start.update()
+        if not self._first_start.is_fetching:
+            self._first_start.end()
+            if self.has_class("-welcome"):
+                self.load_dataset(self._first_start.dataset)
 
     def _reload(self, name: str, is_present: bool) -> None:
         if is_present and name == self._dataset_name and self._load is None:
@@ -111,7 +152,8 @@ class DataScreen(ImageScreen):
         """Show a dataset if it is on this machine or may be fetched, else what can be done."""
         self._cancel_load()
         self._dataset_name, self.browser.view = name, None
-        self._load = load = loading.DatasetLoad(self.app_state.datasets, name)
+        self._load = load = DatasetLoad(self.app_state.datasets, name)
+        self.remove_class("-welcome")
         self.add_class("-loading")
         self.loading_pane.border_title = Content(loading.title(name))
         heading = f"{'fetching' if fetch else 'reading'} {loading.title(name)} …"
@@ -146,7 +188,8 @@ class DataScreen(ImageScreen):
             self._on_unavailable("")
             return
         self._end_load()
-        self.app_state.settings.save("dataset", self._dataset_name)
+        if not self._first_start.is_active:
+            self.app_state.settings.save("dataset", self._dataset_name)
         self._config = None
         self.remove_class("-loading")
         self.browser.open(DatasetView(dataset))
@@ -168,13 +211,23 @@ class DataScreen(ImageScreen):
         self.loading_pane.show(Content("\n").join(lines), hints, steps)
 
     def action_cancel_load(self) -> None:
-        if self._load is not None:
+        if self.has_class("-welcome") and self.app_state.fetch is not None:
+            self.app_state.fetch.cancel()
+        elif self._load is not None:
             self._load.cancelled.set()
             self.workers.cancel_group(self, "data")
             self._on_unavailable("cancelled; partial downloads are kept")
 
+    def action_first_training(self) -> None:
+        self._first_start.train()
+
+    def action_first_images(self) -> None:
+        self.load_dataset(self._first_start.dataset)
+
     def action_fetch(self) -> None:
-        if self.view is None and self._load is None:
+        if self.has_class("-welcome"):
+            self._first_start.again()
+        elif self.view is None and self._load is None:
             self.load_dataset(self._dataset_name, fetch=self._dataset_name in DATASETS)
 
     @work(group="files", exclusive=True)
@@ -208,6 +261,10 @@ class DataScreen(ImageScreen):
             dialog = PromptDialog("Path of a dataset", "", hint, loading.check_name)
             typed = await self.ask(dialog)
             name = typed and await self.in_thread(partial(loading.complete_name, typed))
+        if name and self._first_start.is_active:
+            self._first_start.end()
+            if self.app_state.fetch is not None and name != self.app_state.fetch.name:
+                self.app_state.fetch.cancel()
         if name:
             self.load_dataset(name)
 
@@ -237,11 +294,13 @@ class DataScreen(ImageScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "cancel_load":
-            return self._load is not None
+            return self._load is not None or self._first_start.is_fetching
+        if action == "fetch" and self.has_class("-welcome"):
+            return self._first_start.has_failed
         if action == "fetch":
             return self.has_class("-loading") and self._load is None
         if action in ("goto", "augmented", "means", "zoom", "about"):
-            return not self.has_class("-loading")
+            return not (self.has_class("-loading") or self.has_class("-welcome"))
         return True
 
     @property
