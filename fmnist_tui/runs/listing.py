@@ -12,6 +12,7 @@ from pathlib import Path
 from fmnist_tui.protocol.events import (
     ENSEMBLE,
     EVENTS,
+    FINISHED,
     LRFIND,
     SWEEP,
     TRAIN,
@@ -109,6 +110,16 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
     """The runs in `runs_dir`, newest first; unreadable ones are listed as broken."""
     summaries = [summarise_run(run) for run in list_run_folders(runs_dir)]
     return sorted(summaries, key=lambda s: (s.started, s.run.name), reverse=True)
+
+
+def find_newest_finished(runs_dir: Path) -> RunSummary | None:
+    """The finished training or ensemble whose folder was named last."""
+    newest_first = sorted(list_run_folders(runs_dir), key=lambda run: run.name, reverse=True)
+    for run in newest_first:
+        summary = summarise_run(run)
+        if summary.state == FINISHED and summary.kind in (TRAIN, ENSEMBLE):
+            return summary
+    return None
 
 
 def summarise_run(run: RunFolder) -> RunSummary:

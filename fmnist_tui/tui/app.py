@@ -40,6 +40,7 @@ from fmnist_tui.tui.jobs.job_manager import JobManager
 from fmnist_tui.tui.jobs.plan_runner import PlanRunner
 from fmnist_tui.tui.jobs.screen import JobsScreen
 from fmnist_tui.tui.key_names import key_name, key_symbol, key_word, set_keymap
+from fmnist_tui.tui.newest_run import NewestRun, summary_status
 from fmnist_tui.tui.quit import QuitFlow
 from fmnist_tui.tui.screens.data.screen import DataScreen
 from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
@@ -113,6 +114,7 @@ class Dashboard(App[int]):
         self.run_replaced: Signal[RunFeed | None] = Signal(self, "run replaced")
         self.selection_changed: Signal[RunFolder | None] = Signal(self, "selection changed")
         self._followed = FollowedRun(self)
+        self._newest = NewestRun(self)
         for screen in SCREENS:
             self.add_mode(screen.NAME, screen)
 
@@ -154,6 +156,7 @@ class Dashboard(App[int]):
     def on_mount(self) -> None:
         self.set_class(self.app_state.ascii, "-ascii")
         self.switch_mode(self._first)
+        self.call_after_refresh(self._newest.find)
         settings = self.app_state.settings
         self.theme_changed_signal.subscribe(self, lambda theme: settings.save("theme", theme.name))
         self._show_warnings()
@@ -215,6 +218,9 @@ class Dashboard(App[int]):
     def select_run(self, folder: RunFolder | None) -> None:
         """Select the run that Evaluate, Errors and Predict are about; follow it if none is live."""
         self.app_state.selected_run, feed = folder, self.app_state.feed
+        if folder is None:
+            self.app_state.newest_run = None
+            self._newest.find()
         if folder is not None and (feed is None or not (feed.is_live or feed.folder == folder)):
             self.follow_run(folder)
         self.selection_changed.publish(folder)
@@ -291,6 +297,7 @@ class Dashboard(App[int]):
         while len(self.screen_stack) > 1:
             self.screen.dismiss(None)
         if self.current_mode != name:
+            self._newest.find()
             self.switch_mode(name)
 
     def action_show(self, name: str) -> None:
@@ -311,9 +318,11 @@ class Dashboard(App[int]):
             super().notify(text, title=title, severity=severity, timeout=timeout, markup=False)
 
     def status_line(self) -> Content:
-        """Running jobs and the followed run in a few words."""
-        feed, jobs = self.app_state.feed, self.jobs.summary()
-        run = run_status(feed) if feed else Content("")
+        """Running jobs and the followed run, or else the newest one, in a few words."""
+        feed, newest, jobs = self.app_state.feed, self.app_state.newest_run, self.jobs.summary()
+        run = summary_status(newest) if newest else Content("")
+        if feed is not None:
+            run = run_status(feed)
         return Content.assemble(("⚙ ", "$accent"), safe_text(jobs, 40), "  ", run) if jobs else run
 
     def refresh_status(self) -> None:

@@ -12,8 +12,10 @@ from fmnist_tui.config.notifications import Notifications
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.engine.session.session import Session
+from fmnist_tui.protocol.events import LRFIND
 from fmnist_tui.render.renderers import renderer_names
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.listing import RunSummary
 from fmnist_tui.tui.state.config_draft import ConfigDraft
 from fmnist_tui.tui.state.dataset_cache import DatasetCache
 from fmnist_tui.tui.state.dataset_load import DatasetFetch
@@ -44,7 +46,8 @@ class ClassPair:
 class AppState:
     """`feed` is the followed run, which Train shows; `selected_run` is the one that Evaluate,
     Errors and Predict are about if it is not the followed one. They differ where the user
-    looks at another run while one is live. The app's signals tell when either changes."""
+    looks at another run while one is live. The app's signals tell when either changes.
+    `newest_run` is the newest finished run, once it is found."""
 
     runs_dir: Path
     data_dir: Path
@@ -55,6 +58,7 @@ class AppState:
     printed: deque[str] = field(default_factory=deque)
     feed: RunFeed | None = None
     selected_run: RunFolder | None = None
+    newest_run: RunSummary | None = None
     class_pair: ClassPair | None = None
     # The sweep that Sweep shows next, by its folder.
     sweep: RunFolder | None = None
@@ -89,9 +93,17 @@ class AppState:
         self.feed = feed
 
     @property
+    def chosen_run(self) -> RunFolder | None:
+        """The selected run, or else the followed one if it trains a model."""
+        followed = self.feed if self.feed is not None and self.feed.kind != LRFIND else None
+        return self.selected_run or (followed.folder if followed is not None else None)
+
+    @property
     def current_run(self) -> RunFolder | None:
-        """The selected run, or else the followed one."""
-        return self.selected_run or (self.feed.folder if self.feed is not None else None)
+        """The run that Evaluate, Errors and Predict are about: the chosen one, or else the
+        newest finished one."""
+        newest = self.newest_run.run if self.newest_run is not None else None
+        return self.chosen_run or newest
 
     @property
     def is_training(self) -> bool:

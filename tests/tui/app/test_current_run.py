@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
 
 from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.run_feed import RunFeed
 from tests.tui.conftest import OpenDashboard
-from tests.tui.support import CONFIG, headline, make_run, wait_until
+from tests.tui.support import CONFIG, headline, make_run, notice, wait_until
 from tests.tui.train.support import FakeTraining
 
 
@@ -28,6 +30,10 @@ def trainings(app_state: AppState, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     yield started
     for training in started:
         training.finish()
+
+
+def bar(dashboard: Dashboard) -> str:
+    return dashboard.status_line().plain
 
 
 async def test_a_run_that_is_selected_is_followed_while_none_is_live(
@@ -64,6 +70,31 @@ async def test_a_run_that_is_started_is_the_selected_one(
     before = make_run(app_state.runs_dir)
     async with open_dashboard("evaluate") as (dashboard, pilot):
         dashboard.select_run(before)
-        await wait_until(pilot, lambda: before.id in dashboard.status_line().plain)
+        await wait_until(pilot, lambda: app_state.feed is not None)
         dashboard.start_run(CONFIG)
         assert dashboard.selected_run == trainings[0].folder
+
+
+async def test_the_newest_finished_run_is_current_while_none_is_selected(
+    open_dashboard: OpenDashboard, app_state: AppState
+) -> None:
+    unfinished = make_run(app_state.runs_dir, epochs=2, ended=False)
+    finished = make_run(app_state.runs_dir)
+    async with open_dashboard("data") as (dashboard, pilot):
+        await wait_until(pilot, lambda: f"{finished.id}  finished" in bar(dashboard))
+        for key in "34":
+            await pilot.press(key)
+            await wait_until(pilot, lambda: finished.id in headline(dashboard))
+        await pilot.press("5")
+        await wait_until(
+            pilot, lambda: finished.id in str(dashboard.screen.query_one("#input").border_title)
+        )
+        dashboard.select_run(unfinished)
+        await pilot.press("3")
+        await wait_until(pilot, lambda: unfinished.id in headline(dashboard))
+        # One that is deleted does not stay.
+        shutil.rmtree(finished.path)
+        dashboard.show_run(None)
+        dashboard.select_run(None)
+        await wait_until(pilot, lambda: "No run selected" in notice(dashboard))
+        assert not bar(dashboard).strip()

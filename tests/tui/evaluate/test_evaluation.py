@@ -184,7 +184,7 @@ async def test_a_deleted_folder_is_reported(
 async def test_scores_that_load_late_are_not_shown_without_a_run(
     monkeypatch: pytest.MonkeyPatch, app_state: AppState, open_dashboard: OpenDashboard
 ) -> None:
-    app_state.selected_run = make_run(app_state.runs_dir)
+    app_state.selected_run = make_run(app_state.runs_dir, ended=False)
     asked, loaded, delivered = threading.Event(), threading.Event(), threading.Event()
     load, deliver = app_state.evaluations.load, EvaluateScreen._deliver
 

@@ -22,7 +22,13 @@ from fmnist_tui.runs import listing
 from fmnist_tui.runs.archive import archive
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
-from fmnist_tui.runs.listing import RunSummary, list_runs, resolve, summarise_run
+from fmnist_tui.runs.listing import (
+    RunSummary,
+    find_newest_finished,
+    list_runs,
+    resolve,
+    summarise_run,
+)
 from fmnist_tui.runs.lock import LockHolder, RunLock
 from fmnist_tui.runs.lock import find_holder as real_holder
 from fmnist_tui.util.errors import UserError
@@ -242,6 +248,17 @@ def test_runs_are_listed_newest_first(tmp_path: Path) -> None:
         first = started(t=1000.0 + day)
         runs.append(run_of(tmp_path, [first, ended()], days=9 - day))
     assert [summary.run for summary in list_runs(tmp_path)] == runs[::-1]
+
+
+def test_the_newest_finished_run_is_one_that_has_a_model(tmp_path: Path) -> None:
+    assert find_newest_finished(tmp_path) is None
+    run_of(tmp_path, WHOLE_RUN)
+    newest = run_of(tmp_path, WHOLE_RUN, days=1)
+    run_of(tmp_path, [started(), ended("stopped")], days=2)
+    run_of(tmp_path, [replace(started(), kind="lrfind"), ended("finished")], days=3)
+    run_of(tmp_path, [], days=4)
+    found = find_newest_finished(tmp_path)
+    assert found is not None and found.run == newest
 
 
 def test_a_folder_without_runs_has_an_empty_list(tmp_path: Path) -> None:

@@ -199,10 +199,12 @@ class RunActions:
         """Drop references to a folder that is gone, or point them to where it has moved."""
         context = self._screen.context
         feed, was_selected = context.app_state.feed, context.selected_run == folder
+        # The newest run is current without having been chosen: another one takes its place.
+        was_chosen = context.app_state.chosen_run == folder
         if feed is not None and feed.folder == folder and not feed.is_live:
             context.show_run(None)
         if was_selected:
-            context.select_run(moved)
+            context.select_run(moved if was_chosen else None)
         self._on_changed()
 
 
