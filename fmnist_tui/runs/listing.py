@@ -170,6 +170,21 @@ def summarise_run(run: RunFolder) -> RunSummary:
     )
 
 
+def training_share(run: RunFolder) -> float | None:
+    """The share of a training that is done, as its last events say; None if nothing is known."""
+    state = RunState()
+    try:
+        with run.events.open("rb", buffering=0) as file:
+            first = _find_start(os.pread(file.fileno(), _HEAD, 0))
+            size = os.fstat(file.fileno()).st_size
+            events = _decode_end(os.pread(file.fileno(), _TAIL, max(0, size - _TAIL)))
+    except OSError:
+        return None
+    for event in [first, *events] if first is not None else events:
+        state.apply(event)
+    return state.fraction if state.started is not None else None
+
+
 def _total_epochs(state: RunState, started: RunStarted) -> int:
     """The number of epochs that the latest session is to reach; 0 for a search.
 

@@ -37,7 +37,8 @@ class TrialView:
     """A trial. `curve` is its validation accuracy by epoch, as its training measured it; `value`
     that of its evaluation if it is complete, otherwise the best of the curve;
     `retry_of` is the number of the trial whose settings it repeats, `silent_seconds` the time
-    since the last heartbeat of a running one."""
+    since the last heartbeat of a running one, `share` what is done of its training, if its run
+    is on this machine."""
 
     number: int
     state: str
@@ -51,6 +52,7 @@ class TrialView:
     why: str = ""
     retry_of: int | None = None
     silent_seconds: float = 0.0
+    share: float | None = None
 
     @property
     def epochs(self) -> int:

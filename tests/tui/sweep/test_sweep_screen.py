@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
+import time
 from typing import Any, cast
 
 import pytest
@@ -24,7 +26,7 @@ from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.widgets.charts.line_chart import LineChart
 from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
 from tests.tui.conftest import OpenDashboard
-from tests.tui.support import wait_until
+from tests.tui.support import make_run, wait_until
 from tests.tui.sweep.support import drawn_text, rows, table, trial_numbers, wait_for_rows
 from tests.unit.sweeps.support import join_study, make_spec, run_trial
 
@@ -151,6 +153,26 @@ async def test_trials_are_refreshed_while_remote_workers_run(
         ledger.end(trial, "complete", 0.95)
         await wait_until(pilot, lambda: "✓ complete" in rows(dashboard)[0])
         assert rows(dashboard)[0].startswith("◆")
+
+
+async def test_a_running_trial_ticks_at_every_size(
+    open_dashboard: OpenDashboard,
+    ledger: StudyLedger,
+    app_state: AppState,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = make_run(app_state.runs_dir, epochs=1, ended=False)
+    ledger.record_run(ledger.claim(), str(run.path))
+    now = time.time()
+    monkeypatch.setattr("fmnist_tui.sweeps.snapshot.time.time", lambda: now)
+    async with open_dashboard("sweep", size=(80, 24)) as (dashboard, pilot):
+        await wait_for_rows(dashboard, pilot, 5)
+        now += 65
+        await wait_until(pilot, lambda: "1:05" in rows(dashboard)[0])
+        await pilot.resize_terminal(120, 36)
+        await wait_until(pilot, lambda: "1:05" in rows(dashboard)[0])
+        # What is done of its epochs, as the run's events say.
+        await wait_until(pilot, lambda: re.search(r" \d\.\d/3 ", rows(dashboard)[0]) is not None)
 
 
 async def test_a_hidden_screen_does_not_load(
@@ -306,7 +328,7 @@ async def test_enter_on_a_sweep_in_runs_opens_it_here(
     with folder.events.open("w") as file:
         for event in (started, best, RunEnded(2.0, 4, 0, FINISHED, 2.0)):
             file.write(EVENTS.encode(event) + "\n")
-    async with open_dashboard("runs", size=(160, 40)) as (dashboard, pilot):
+    async with open_dashboard("runs", size=(200, 60)) as (dashboard, pilot):
         await wait_until(pilot, lambda: len(table(dashboard, "table").rows) == 1)
         (row,) = rows(dashboard, "table")
         assert "sweep search" in row and "4/6" in row and "80.00 %" in row

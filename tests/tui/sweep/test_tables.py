@@ -33,7 +33,7 @@ def test_trial_rows_are_as_wide_as_the_table(width: int) -> None:
             ),
         ),
     )
-    columns = tables.trial_columns(spec.space, width)
+    columns = tables.trial_columns(study, width)
     trials = {str(trial.number): trial for trial in study.trials}
     rows = tables.build_trial_rows(RowCache(), trials, study, columns, PLAIN)
     lines = [line for _, line in rows]
@@ -42,9 +42,21 @@ def test_trial_rows_are_as_wide_as_the_table(width: int) -> None:
     assert "quiet 3:20" in lines[2].plain or width < 60
 
 
+def test_settings_have_columns_of_their_own_before_less_important_ones() -> None:
+    study = make_study(6)
+    keys = [part.key for part in study.spec.space]
+    columns = [column.key for column in tables.trial_columns(study, 92)]
+    assert {f"={key}" for key in keys} < set(columns)
+    assert "time" in columns and "curve" not in columns
+    assert "curve" in [column.key for column in tables.trial_columns(study, 120)]
+    # In a narrow table one column has all of them, beside what says which trial it is.
+    narrow = [column.key for column in tables.trial_columns(study, 60)]
+    assert narrow == ["best", "number", "state", "value", "settings"]
+
+
 def test_rows_of_unchanged_trials_are_reused() -> None:
     study, cache = make_study(30), RowCache[TrialView]()
-    columns = tables.trial_columns(study.spec.space, 120)
+    columns = tables.trial_columns(study, 120)
     trials = {str(trial.number): trial for trial in study.trials}
     before = dict(tables.build_trial_rows(cache, trials, study, columns, PLAIN))
     changed = trials | {"29": make_trial(number=29, state="failed")}
@@ -56,7 +68,7 @@ def test_rows_of_unchanged_trials_are_reused() -> None:
 def test_control_characters_from_a_storage_are_escaped() -> None:
     study = Snapshot("search", make_spec(), ())
     hostile = make_trial(state="failed", why="\x1b[2J\u202e boom")
-    columns = tables.trial_columns(make_spec().space, 160)
+    columns = tables.trial_columns(study, 160)
     ((_, row),) = tables.build_trial_rows(RowCache(), {"1": hostile}, study, columns, PLAIN)
     assert "\x1b" not in row.plain and "\u202e" not in row.plain
     summary = StudySummary("\x1b]0;name", storage.StorageLocation("x"), error="")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.containers import Container
 
+from fmnist_tui.render.axis import WHOLE
 from fmnist_tui.render.line_chart import Line
 from fmnist_tui.sweeps.snapshot import (
     MIN_IMPORTANCE_TRIALS,
@@ -43,13 +44,13 @@ class Plots(Container):
         self._columns = 0
 
     def compose(self) -> ComposeResult:
-        yield LineChart("best so far", percent=True, id=PROGRESS, classes="pane")
+        yield LineChart("best so far", percent=True, numbers=WHOLE, id=PROGRESS, classes="pane")
         yield SpacePlot(id="space", classes="pane")
         yield ProbabilityBars(id=IMPORTANCE, classes="pane")
 
     def on_mount(self) -> None:
         set_border_titles(self.query_one(LineChart), "Progress")
-        set_border_titles(self.query_one(ProbabilityBars), "importance")
+        set_border_titles(self.query_one(ProbabilityBars), "Importance")
 
     def show(
         self,

@@ -43,6 +43,8 @@ from fmnist_tui.util.text import safe_text
 
 # Ticks between two readings of the list of studies, and of a study in which nothing runs.
 LIST_TICKS = 4
+# The most rows of the list of studies where it is above the trials of a tall window.
+MAX_STUDIES = 4
 NO_SWEEPS = "no sweeps yet\npress n to start one"
 
 
@@ -173,6 +175,11 @@ class SweepScreen(TableScreen[TrialView]):
         table, studies = self.query_one("#studies", LineTable), self._listing.studies
         if table.line_width <= 0:
             return
+        if self.has_class("-wide"):
+            table.styles.height = "100%"
+        else:
+            most = MAX_STUDIES if self.has_class("-tall") else 2
+            table.styles.height = 3 + max(1, min(len(studies), most))
         columns, colours = fit_columns(STUDY_COLUMNS, table.line_width), self.palette()
         rows = {
             _row_key(study_key(study)): format_study(study, columns, colours) for study in studies
@@ -194,7 +201,7 @@ class SweepScreen(TableScreen[TrialView]):
         trials = sorted(matching, key=ORDERS[self.order])
         self._visible = visible = {str(trial.number): trial for trial in trials}
         columns, colours = (
-            trial_columns(study.spec.space if study else (), table.line_width),
+            trial_columns(study, table.line_width),
             self.palette(),
         )
         rows = build_trial_rows(self._rows, visible, study, columns, colours) if study else []

@@ -32,6 +32,7 @@ BEST, CURRENT = ("◆", "accent"), ("◉", "foreground")
 
 MIN_SLICE_WIDTH, MIN_SLICE_HEIGHT = 16, 5
 _WIDE_SLICE = 26
+_LABELLED_WIDTH = 44
 _SLICE_GAP = 2
 # More lines take too long to draw.
 MAX_LINES = 250
@@ -69,7 +70,7 @@ class SpacePlot(IncrementalWidget):
             return [Strip.blank(width, base)] * (height // 2) + [Strip([Segment(text, base)])]
         draw = draw_parallel if self.view == PARALLEL else draw_slices
         rows, count = draw(study, self._order, self._current, width - 2, height)
-        about = describe_values(study, trials, self.view)
+        about = describe_values(study, trials)
         hidden = len(study.spec.space) - count
         about += f"  {hidden} more in a larger window" if rows and hidden else ""
         self._update_titles(about)
@@ -81,7 +82,7 @@ class SpacePlot(IncrementalWidget):
         ]
 
     def _update_titles(self, about: str) -> None:
-        title = "value over each setting" if self.view == SLICES else "trials across all settings"
+        title = "Value over each setting" if self.view == SLICES else "Trials across all settings"
         # Not while painting: changing a border refreshes the whole pane.
         self.call_later(set_border_titles, self, title, safe_text(about))
 
@@ -113,14 +114,19 @@ def value_bounds(trials: Sequence[TrialView]) -> tuple[float, float]:
     return (low, top) if top > low else (low - 0.01, top + 0.01)
 
 
-def describe_values(study: Snapshot, trials: Sequence[TrialView], view: str) -> str:
-    """What a view does not show of the values: their range, and how many are below it."""
-    low, high = value_bounds(trials)
+def describe_values(study: Snapshot, trials: Sequence[TrialView]) -> str:
+    """What the symbol stands for, and how many values are below the value axis."""
+    low, _ = value_bounds(trials)
     about = f"{BEST[0]} best" if study.best is not None else ""
-    if view == SLICES:
-        about = f"{format_percent(low, 1)} … {format_percent(high, 1)}"
     below = sum((trial.value or 0.0) < low for trial in trials)
     return f"{about}  {below} below" if below else about
+
+
+def value_labels(trials: Sequence[TrialView]) -> tuple[str, str]:
+    """The lower and the upper end of the value axis; `≤` where values are below it."""
+    low, high = value_bounds(trials)
+    is_clipped = any((trial.value or 0.0) < low for trial in trials)
+    return f"{'≤' if is_clipped else ''}{format_percent(low, 1)}", format_percent(high, 1)
 
 
 def _height(trial: TrialView, bounds: tuple[float, float]) -> float:
@@ -139,13 +145,17 @@ def draw_slices(
     """Values over each setting, in `order`, as many as fit; and how many these are."""
     space = {part.key: part for part in study.spec.space}
     keys = [key for key in order if key in space] + [key for key in space if key not in order]
+    trials, highlights = plottable_trials(study), _highlights(study, current)
+    labels = value_labels(trials)
+    # The value axis is labelled once in each row, where there is room for it.
+    margin = max(map(len, labels)) + 1 if width >= _LABELLED_WIDTH else 0
+    width -= margin
     across, down = _slice_grid(len(keys), width, height)
     keys = keys[: across * down]
     if not keys:
         return [], 0
     down = -(-len(keys) // across)
     slice_width = (width - _SLICE_GAP * (across - 1)) // across
-    trials, highlights = plottable_trials(study), _highlights(study, current)
     rows: Rows = []
     for row in range(down):
         slice_height = height // down + (row < height % down)
@@ -153,8 +163,12 @@ def draw_slices(
             _draw_slice(trials, highlights, space[key], slice_width, slice_height)
             for key in keys[row * across : (row + 1) * across]
         ]
-        for parts in zip(*slices, strict=True):
-            rows.append([span for part in parts for span in (*part, (" " * _SLICE_GAP, ""))])
+        # The title is above the canvas, the axis of the setting below it.
+        ends = {1: labels[1], slice_height - 2: labels[0]}
+        for line, parts in enumerate(zip(*slices, strict=True)):
+            label = f"{ends.get(line, ''):>{margin - 1}} " if margin else ""
+            spans = [span for part in parts for span in (*part, (" " * _SLICE_GAP, ""))]
+            rows.append([(label, FADED), *spans])
     return rows, len(keys)
 
 
@@ -197,15 +211,26 @@ def _slice_x(part: Dimension, trial: TrialView) -> float:
 
 
 def _axis(part: Dimension, width: int) -> str:
-    if part.choices:
-        each = width // len(part.choices)
-        if each < 3:
-            return fit_text(f"{len(part.choices)} choices", width)
-        names = [_truncate(format_value(choice), each - 1).center(each) for choice in part.choices]
-        return fit_text("".join(names), width)
-    left, right = format_value(part.low), format_value(part.high)
-    room = max(1, width - len(left) - len(right) - 2)
-    return fit_text(f"{left} {'─' * room} {right}", width)
+    """The ends of a range, or choices below their points."""
+    if not part.choices:
+        left, right = format_value(part.low), format_value(part.high)
+        room = max(1, width - len(left) - len(right) - 2)
+        return fit_text(f"{left} {'─' * room} {right}", width)
+    names = [format_value(choice) for choice in part.choices]
+    if width // len(names) < 3:
+        return fit_text(f"{len(names)} choices", width)
+    limit = max(map(len, names))
+    while sum(map(len, names)) + len(names) - 1 > width:
+        limit -= 1
+        names = [_truncate(name, limit) for name in names]
+    # In the middle of its part of the width, or beside that if two names would touch.
+    line, room = "", sum(map(len, names)) + len(names) - 1
+    for index, name in enumerate(names):
+        middle = (2 * index + 1) * width // (2 * len(names))
+        start = min(max(len(line) + bool(line), middle - len(name) // 2), width - room)
+        line = line.ljust(start) + name
+        room -= len(name) + 1
+    return fit_text(line, width)
 
 
 def draw_parallel(
@@ -225,7 +250,7 @@ def draw_parallel(
     columns = [round(number * gap) for number in range(count + 1)]
     axes = [column / max(1, width - 1) for column in columns]
     trials, highlights = plottable_trials(study), _highlights(study, current)
-    bounds = low, high = value_bounds(trials)
+    bounds, (low, high) = value_bounds(trials), value_labels(trials)
     canvas = BrailleCanvas(width, height - 3)
     for axis in axes:
         canvas.vertical_line(axis, FADED)
@@ -242,9 +267,9 @@ def draw_parallel(
     bottoms = [format_value(part.choices[0] if part.choices else part.low) for part in space]
     rows: Rows = [
         [(_labels([part.key for part in space] + ["value"], columns, width), TITLE)],
-        [(_labels([*tops, format_percent(high, 1)], columns, width), FADED)],
+        [(_labels([*tops, high], columns, width), FADED)],
         *canvas.rows(),
-        [(_labels([*bottoms, format_percent(low, 1)], columns, width), FADED)],
+        [(_labels([*bottoms, low], columns, width), FADED)],
     ]
     return rows, count
 

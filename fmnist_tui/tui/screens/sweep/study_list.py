@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.listing import training_share
 from fmnist_tui.sweeps import study_locations
 from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader, StudySummary
 from fmnist_tui.sweeps.storage import StorageLocation
+from fmnist_tui.sweeps.trial_states import RUNNING
 from fmnist_tui.util.errors import UserError
 
 # A database server that could not be reached is not asked again for this long.
@@ -71,7 +73,7 @@ class StudyWatcher:
         try:
             with self._limit_retries(study.location):
                 snapshot = self.reader.read(study.location, study.name)
-            return StudyListing(self._studies, study, snapshot)
+            return StudyListing(self._studies, study, _add_shares(snapshot))
         except UserError as error:
             return StudyListing(self._studies, study, None, str(error).splitlines()[0])
 
@@ -99,3 +101,14 @@ class StudyWatcher:
                 until = time.monotonic() + RETRY_SECONDS
                 self._unreachable[location.public_url] = until, str(error)
             raise
+
+
+def _add_shares(snapshot: Snapshot) -> Snapshot:
+    """With what is done of the running trials whose runs are on this machine."""
+    trials = tuple(
+        replace(trial, share=training_share(RunFolder(Path(trial.run))))
+        if trial.state == RUNNING and trial.run
+        else trial
+        for trial in snapshot.trials
+    )
+    return replace(snapshot, trials=trials)

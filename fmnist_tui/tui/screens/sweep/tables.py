@@ -10,9 +10,10 @@ from rich.text import Text
 from fmnist_tui.render.sparkline import draw_sparkline
 from fmnist_tui.sweeps import trial_states
 from fmnist_tui.sweeps.snapshot import Snapshot, StudySummary, TrialView
-from fmnist_tui.sweeps.space import Dimension, format_value
+from fmnist_tui.sweeps.space import format_value
 from fmnist_tui.tui.theme import TableColours
 from fmnist_tui.tui.widgets.columns import (
+    GAP,
     Column,
     RowCache,
     fit_columns,
@@ -33,6 +34,7 @@ STATE_SIGNS = {
     trial_states.LOST: ("○", "foreground-muted"),
 }
 BEST = "◆"
+_SEPARATOR = " · "
 
 ORDERS: dict[str, Callable[[TrialView], tuple[float, float]]] = {
     "newest": lambda trial: (0, -trial.number),
@@ -46,18 +48,26 @@ STUDY_COLUMNS = (
     Column("name", "study", 8, 0),
     Column("done", "done", 6, 2, right=True),
     Column("best", "best", 6, 3, right=True),
+    Column("where", "stored in", 30, 4),
 )
 _TRIAL_COLUMNS = (
     Column("best", "", 1, 2),
     Column("number", "trial", 5, 1, right=True),
     Column("state", "state", 10, 1),
     Column("value", "best val", 8, 1, right=True),
-    Column("curve", "by epoch", 10, 3),
-    Column("epochs", "ep", 4, 6, right=True),
-    Column("time", "time", 7, 7, right=True),
+    Column("curve", "by epoch", 10, 7),
+    Column("epochs", "epoch", 7, 6, right=True),
+    Column("time", "time", 7, 5, right=True),
 )
-_MIN_SETTINGS_WIDTH = 30
-_FLOAT_WIDTH = 9
+# What makes room for the settings: columns that are left out, and the width of their titles.
+_ROOM: tuple[tuple[tuple[str, ...], int], ...] = (
+    ((), 99),
+    (("curve",), 99),
+    (("curve",), 8),
+    (("curve", "epochs"), 8),
+)
+_MIN_SETTINGS_WIDTH = 26
+_MAX_REASON = 10
 
 
 def search_text(trial: TrialView) -> str:
@@ -82,31 +92,36 @@ def format_study(study: StudySummary, columns: Sequence[Column], colours: TableC
         "name": Text(safe_text(study.name)),
         "done": Text(f"{study.done}/{study.total}"),
         "best": Text(format_percent(study.best, 1)),
+        "where": Text(safe_text(study.location.name)),
     }
     return format_row(columns, cells)
 
 
-def trial_columns(space: Sequence[Dimension], width: int) -> list[Column]:
+def trial_columns(study: Snapshot | None, width: int) -> list[Column]:
     """The columns that fit: one for each setting, or else one for all of them."""
-    settings = [
-        Column(f"={part.key}", part.key, max(len(part.key), _value_width(part)), 1, right=True)
-        for part in space
-    ]
-    why = Column("why", "", 10, 0)
-    for left_out in ((), ("time",), ("time", "epochs")):
+    trials = study.trials if study is not None else ()
+    space = study.spec.space if study is not None else ()
+    widths = {part.key: _value_width(part.key, trials) for part in space}
+    reason = max((cell_len(_reason(trial)) for trial in trials), default=0)
+    why = Column("why", "", max(1, min(_MAX_REASON, reason)), 0)
+    for left_out, title_width in _ROOM:
+        settings = [
+            Column(f"={key}", key, max(min(len(key), title_width), value_width), 1, right=True)
+            for key, value_width in widths.items()
+        ]
         columns = [column for column in _TRIAL_COLUMNS if column.key not in left_out] + settings
         if total_width([*columns, why]) <= width:
             return fit_columns([*columns, why], width)
-    joined = Column("settings", "settings", _MIN_SETTINGS_WIDTH, 0)
+    kept = [column for column in _TRIAL_COLUMNS if column.key not in ("curve", "epochs")]
+    longest = max((cell_len(_SEPARATOR.join(_details(trial))) for trial in trials), default=0)
+    room = max(_MIN_SETTINGS_WIDTH, width - total_width(kept) - GAP)
+    joined = Column("settings", "settings", max(_MIN_SETTINGS_WIDTH, min(room, longest)), 0)
     return fit_columns([*_TRIAL_COLUMNS, joined], width)
 
 
-def _value_width(part: Dimension) -> int:
-    if part.choices:
-        return max(len(format_value(choice)) for choice in part.choices)
-    if part.is_integer:
-        return max(len(format_value(part.low)), len(format_value(part.high)))
-    return _FLOAT_WIDTH
+def _value_width(key: str, trials: Sequence[TrialView]) -> int:
+    values = {trial.params[key] for trial in trials if key in trial.params}
+    return max((cell_len(format_value(value)) for value in values), default=1)
 
 
 def build_trial_rows(
@@ -118,11 +133,12 @@ def build_trial_rows(
 ) -> list[tuple[str, Text]]:
     """Trials as table rows, by key."""
     best, bounds = study.best, curve_bounds(study)
-    layout = (study.name, columns, colours.theme, best and best.number, bounds)
+    epochs = study.spec.base.epochs
+    layout = (study.name, columns, colours.theme, best and best.number, bounds, epochs)
 
     def format_trial(trial: TrialView) -> Text:
         is_best = best is not None and trial.number == best.number
-        return _format_trial(trial, is_best, bounds, columns, colours)
+        return _format_trial(trial, is_best, bounds, epochs, columns, colours)
 
     return cache.build(trials, layout, format_trial)
 
@@ -137,6 +153,7 @@ def _format_trial(
     trial: TrialView,
     is_best: bool,
     bounds: tuple[float, float],
+    epochs: int,
     columns: Sequence[Column],
     colours: TableColours,
 ) -> Text:
@@ -148,13 +165,21 @@ def _format_trial(
         "state": Text(f"{sign} {trial.state}", colours.get(colour)),
         "value": Text(format_percent(trial.value), "bold" if is_best else ""),
         "curve": Text(draw_sparkline(curve, 10, *bounds)),
-        "epochs": Text(str(trial.epochs or NO_VALUE)),
+        "epochs": Text(_format_epochs(trial, epochs)),
         "time": Text(format_duration(trial.seconds)),
         "settings": Text(_join_fitting(_details(trial), columns[-1].width)),
         "why": Text(_reason(trial)),
         **{f"={key}": Text(format_value(value)) for key, value in trial.params.items()},
     }
     return format_row(columns, cells)
+
+
+def _format_epochs(trial: TrialView, epochs: int) -> str:
+    """The epochs that are done, of a running trial also how many it will have."""
+    if trial.state == trial_states.RUNNING:
+        done = trial.epochs if trial.share is None else f"{trial.share * epochs:.1f}"
+        return f"{done}/{epochs}"
+    return str(trial.epochs or NO_VALUE)
 
 
 def table_title(study: Snapshot | None) -> str:
@@ -197,7 +222,7 @@ def _join_fitting(parts: Sequence[str], width: int) -> str:
     """As many of the parts as fit, from the first."""
     text = ""
     for part in parts:
-        longer = f"{text} · {part}" if text else part
+        longer = f"{text}{_SEPARATOR}{part}" if text else part
         if cell_len(longer) > width - 2 and text:
             return f"{text} …"
         text = longer
