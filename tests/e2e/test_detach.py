@@ -94,7 +94,7 @@ def test_the_detached_process_handles_sigterm_and_ignores_sighup(home: Home) -> 
     os.kill(process, signal.SIGHUP)
     time.sleep(0.5)
     assert not has_ended(process)
-    error = home.error_line("train", "--resume", "last", "--detach", status=1)
+    error = home.error_line("train", "--resume", "last", status=1)
     assert "in use" in error and str(process) in error
     os.kill(process, signal.SIGTERM)
     end = wait_for_end(run)
@@ -103,7 +103,7 @@ def test_the_detached_process_handles_sigterm_and_ignores_sighup(home: Home) -> 
     assert saved[-1]["step"] == end["step"]
 
     epochs = str(end["step"] // 7 + 2)
-    again = home.json("train", "--resume", "last", "--epochs", epochs, "--detach")
+    again = home.json("train", "--resume", "last", "--epochs", epochs)
     assert again["run"] == document["run"]
     assert wait_for_end(run)["reason"] == "finished"
     assert starts(run) == [0, end["step"]]
@@ -142,7 +142,7 @@ def test_ctrl_c_before_the_run_has_started_cancels_it(home: Home) -> None:
 def test_handing_a_run_over_does_not_change_its_weights(
     home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = [*QUICK, "--epochs", "300", "--ema", "0.9", "--shift", "2", "--schedule", "cosine"]
+    settings = [*QUICK, "--epochs", "80", "--ema", "0.9", "--shift", "2", "--schedule", "cosine"]
     other = Home(tmp_path / "other")
     whole_run = other.start("train", *settings, "--json")
     process = home.start("train", *settings)
