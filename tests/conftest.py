@@ -37,6 +37,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         parser.addini("timeout", "ignored without pytest-timeout")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """One fork server for all workers: starting one takes seconds of processor time."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        from tests.e2e.support import FORK_SERVER
+
+        FORK_SERVER.share()
+        config.add_cleanup(FORK_SERVER.close)
+
+
 class GpuTests(pytest.Package):
     """The folder of the tests that need CUDA: marked, and skipped without a GPU."""
 

@@ -49,8 +49,11 @@ PRELOADED = (
     "fmnist_tui.tui.app",
 )
 REQUEST_BYTES = 1 << 18
+START_SECONDS = 120.0
 # Names a function, as MODULE:NAME, that a forked program calls before it begins.
 PREPARE = "FMNIST_TEST_PREPARE"
+# The socket of the server that all pytest workers share.
+SHARED = "FMNIST_TEST_FORK_SERVER"
 
 
 class ForkedProcess:
@@ -120,7 +123,7 @@ def request(
 
 
 class ForkServer:
-    """Starts the server on first use; shared by all tests of a pytest worker."""
+    """Starts the server on first use, unless pytest's workers share one."""
 
     def __init__(self) -> None:
         self._server: subprocess.Popen[bytes] | None = None
@@ -180,22 +183,41 @@ class ForkServer:
             os.close(stream)
         return line
 
+    def share(self) -> None:
+        """Start the server for the pytest workers that this process starts after this."""
+        os.environ[SHARED] = self._launch(dict(os.environ))
+
     def _start_server(self, environment: dict[str, str]) -> str:
+        if SHARED in os.environ:
+            path = os.environ[SHARED]
+        elif self._server is None or self._server.poll() is not None:
+            path = self._launch(environment)
+        else:
+            path = self._path
+        end = time.monotonic() + START_SECONDS
+        while not Path(path).exists():
+            has_ended = self._server is not None and self._server.poll() is not None
+            assert not has_ended and time.monotonic() < end, "the fork server has not started"
+            time.sleep(0.02)
+        return path
+
+    def _launch(self, environment: dict[str, str]) -> str:
+        """Start a server; returns its socket, which exists once it listens."""
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory()
-        path = f"{self._folder.name}/line"
-        if self._server is None or self._server.poll() is not None:
-            Path(path).unlink(missing_ok=True)
-            self._server = subprocess.Popen(
-                [sys.executable, "-m", "tests.e2e.fork_server", path],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-            while not Path(path).exists():
-                assert self._server.poll() is None, "the fork server has ended"
-                time.sleep(0.02)
-        return path
+        Path(self._path).unlink(missing_ok=True)
+        self._server = subprocess.Popen(
+            [sys.executable, "-m", "tests.e2e.fork_server", self._path],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        return self._path
+
+    @property
+    def _path(self) -> str:
+        assert self._folder is not None
+        return f"{self._folder.name}/line"
 
     def close(self) -> None:
         if self._server is not None:
