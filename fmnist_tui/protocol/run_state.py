@@ -44,6 +44,8 @@ MAX_MARKERS = 500
 
 TRAIN_LOSS, TRAIN_ACCURACY = "train_loss", "train_accuracy"
 VAL_LOSS, VAL_ACCURACY, LR = "val_loss", "val_accuracy", "lr"
+# The wall time of the run in seconds, by step
+ELAPSED = "elapsed"
 
 # Time constant of the average step time behind the time left: long enough to include the
 # validations between epochs, short enough to follow a change of load.
@@ -90,7 +92,8 @@ class Marker:
 
 
 def _new_curves() -> dict[str, Series]:
-    return {name: Series() for name in (TRAIN_LOSS, TRAIN_ACCURACY, VAL_LOSS, VAL_ACCURACY, LR)}
+    names = (TRAIN_LOSS, TRAIN_ACCURACY, VAL_LOSS, VAL_ACCURACY, LR, ELAPSED)
+    return {name: Series() for name in names}
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -265,6 +268,8 @@ class RunState:
         if event.accuracy is not None:
             curves[TRAIN_ACCURACY].add(step, event.accuracy)
         curves[LR].add(step, event.lr)
+        self.time.tick(event.t)
+        curves[ELAPSED].add(step, self.time.seconds)
         self._step_timer.update(event.t, step)
 
     def _epoch_ended(self, event: EpochEnded) -> None:

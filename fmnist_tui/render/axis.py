@@ -11,10 +11,14 @@ from fmnist_tui.util.formatting import format_duration
 # What the numbers of an x axis are; powers are exponents of ten.
 NUMBERS, WHOLE, POWERS, SECONDS = "numbers", "whole", "powers", "seconds"
 TICKS = 5
+# A log scale is suggested for values that span more than this factor.
+LOG_FACTOR = 5.0
 # Outliers are left out where the rest would have less than this share of the axis, and only
 # among so many values that the rest can be judged.
 _LEAST_SHARE = 0.5
 _JUDGED_VALUES = 16
+# Ticks are a power of ten times one of these apart.
+_STEPS = (1, 2, 2.5, 5, 10, 20, 25, 50)
 _ROUND_SECONDS = (
     *(1, 2, 5, 10, 20, 30),
     *(60 * minutes for minutes in (1, 2, 5, 10, 20, 30)),
@@ -72,11 +76,7 @@ def create_y_axis(
         ticks = _log_ticks(low, high, most)
         labels = [format_axis_number(100 * tick if percent else tick) for tick in ticks]
     else:
-        ticks = round_ticks(low, high, most)
-        quarter = (ticks[1] - ticks[0]) / 4 if len(ticks) > 1 else 0.0
-        if quarter:
-            low = float(f"{math.floor(low / quarter + 1e-9) * quarter:.10g}")
-            high = float(f"{math.ceil(high / quarter - 1e-9) * quarter:.10g}")
+        low, high, ticks = _fit_rows(low, high, rows, most)
         labels = format_ticks([100 * tick for tick in ticks] if percent else ticks)
     if percent:
         labels = [f"{label}%" for label in labels]
@@ -99,19 +99,43 @@ def shown_range(values: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
+def _fit_rows(low: float, high: float, rows: int, most: int) -> tuple[float, float, list[float]]:
+    """A range that holds `low` to `high`, with round ticks that are equal numbers of rows apart."""
+    magnitude = 10.0 ** math.floor(math.log10((high - low) / most))
+    choices = []
+    for step in (part * magnitude for part in _STEPS):
+        for apart in range(int((rows - 1) * step / (high - low) + 1e-9), 0, -1):
+            row = step / apart
+            start = math.floor(low / row + 1e-9)
+            if row * (start + rows - 1) >= high - 1e-9 * row:
+                ends = float(f"{row * start:.10g}"), float(f"{row * (start + rows - 1):.10g}")
+                ticks = _multiples(*ends, step)
+                unused = 1 - (high - low) / (ends[1] - ends[0])
+                cost = abs(len(ticks) - most + 0.5) + 8 * unused + _is_less_round(step)
+                choices.append((len(ticks) > most + 1 or len(ticks) < 2, cost, *ends, ticks))
+                break
+    if not choices:
+        return low, high, round_ticks(low, high, most)
+    return min(choices, key=lambda choice: choice[:2])[2:]
+
+
 def round_ticks(low: float, high: float, most: int, *, whole: bool = False) -> list[float]:
     """At most `most` round numbers from `low` to `high`, or one more, evenly spaced."""
     if not high > low:
         return [low]
     magnitude = 10.0 ** math.floor(math.log10((high - low) / most))
     choices = []
-    for step in (part * magnitude for part in (1, 2, 2.5, 5, 10, 20, 25, 50)):
+    for step in (part * magnitude for part in _STEPS):
         if not whole or step == int(step):
             ticks = _multiples(low, high, step)
-            # 25 is less round than 20 or 50.
-            cost = abs(len(ticks) - most + 0.5) + (f"{step:e}"[:3] == "2.5")
+            cost = abs(len(ticks) - most + 0.5) + _is_less_round(step)
             choices.append((len(ticks) > most + 1 or len(ticks) < 2, cost, ticks))
     return min(choices, key=lambda choice: choice[:2])[2] if choices else [low, high]
+
+
+def _is_less_round(step: float) -> bool:
+    """Whether it is a step such as 25, which is less round than 20 or 50."""
+    return f"{step:e}"[:3] == "2.5"
 
 
 def format_ticks(ticks: Sequence[float]) -> list[str]:
@@ -137,6 +161,15 @@ def format_power(exponent: float) -> str:
     return f"{10**exponent:.2g}".replace("e-0", "e-")
 
 
+def format_x(x: float, numbers: str) -> str:
+    """An x as the cursor reads it."""
+    if numbers == POWERS:
+        return format_power(x)
+    if numbers == SECONDS:
+        return format_duration(x)
+    return f"{round(x):,}" if numbers == WHOLE else f"{x:.4g}"
+
+
 def format_axis_number(number: float) -> str:
     """A number for an axis: 15000 is 15k."""
     scale, unit = _unit(abs(number))
@@ -152,7 +185,7 @@ def _unit(number: float) -> tuple[float, str]:
 
 def _widen(low: float, high: float, *, log: bool = False) -> tuple[float, float]:
     """A range that is not empty."""
-    if low < high:
+    if high - low > 1e-8 * max(abs(low), abs(high)):
         return low, high
     if log:
         return low / 1.1, high * 1.1
@@ -170,7 +203,7 @@ def _log_ticks(low: float, high: float, most: int) -> list[float]:
     """Round numbers that are about evenly spaced on a log scale."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     choices = [round_ticks(low, high, most)] if high < 4 * low else []
-    for parts in ((1, 2, 5), (1, 3)):
+    for parts in ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3)):
         choices.append([part * 10.0**power for power in range(first, last) for part in parts])
     for by in (1, 2, 3, 5, 10):
         powers = range(first + -first % by, last + 1, by)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from fmnist_tui.render.axis import (
+    LOG_FACTOR,
     NUMBERS,
     Axis,
     create_x_axis,
@@ -33,9 +34,11 @@ COLOURS = {"cyan": "36", "orange": "33", "green": "32", "magenta": "35", "blue":
 DIM = "dim "
 GUIDE = "guide"
 MAX_DOTTED_POINTS = 12
-# The cells of the labels beside the y axis: longer labels are rare.
-MARGIN = 6
-_MIN_SIZE = (20, 5)
+# The fewest cells of the labels beside the y axis
+MARGIN = 4
+_MIN_SIZE = (20, 4)
+# Guides are so far apart, or farther.
+_GUIDE_CELLS = 6
 _FIGURE = threading.Lock()
 
 
@@ -112,23 +115,26 @@ def draw_chart(
     span: tuple[float, float] | None = None,
     part: tuple[float, float] | None = None,
     guides: Sequence[float] = (),
+    margin: int = MARGIN,
 ) -> Chart | None:
     """Draw lines on `width` by `height` cells; None if no point can be drawn.
 
     `percent` labels fractions in per cent, `square` makes both axes go from 0 to 1, and
     `numbers` says what the xs are. `span` is the least range of the x axis, `part` the range to
-    show instead of all; at the `guides` there are quiet vertical lines.
+    show instead of all; at the `guides` there are quiet vertical lines. The labels of the y axis
+    have `margin` cells, or more if they need them.
     """
     lines = drop_unplottable(lines, log)
     if not lines or not has_space(width, height):
         return None
-    rows = height - 3 - bool(xlabel)
+    rows = height - 2 - bool(xlabel)
     low, high = part or x_range(lines, span)
     if square:
         low, high = 0.0, 1.0
     bottom, top = (0.0, 1.0) if square else _y_range(lines, low, high, log)
     y_axis = create_y_axis(bottom, top, rows, log=log, percent=percent)
-    columns = width - 2 - max(MARGIN, *(len(label) for _, label in y_axis.ticks))
+    margin = max(margin, *(len(label) for _, label in y_axis.ticks))
+    columns = width - margin - 1
     x_axis = create_x_axis(low, high, columns, numbers)
     marked = ascii_only or not colour
     symbols = tuple(
@@ -140,13 +146,16 @@ def draw_chart(
     for line, symbol in zip(lines, symbols, strict=True):
         painter.draw_line(line, symbol)
     painter.draw_guides(guides)
-    frame, left, plot_top = _draw_frame(width, height, xlabel, x_axis, y_axis)
+    # plotext gets shares instead of values: it need not know of log scales.
+    xs = tuple((x_axis.share(value), label) for value, label in x_axis.ticks)
+    ys = tuple((y_axis.share(value), label.rjust(margin)) for value, label in y_axis.ticks)
+    frame = _draw_frame(width, height, xlabel, xs, ys)
     return Chart(
-        _insert_plot(frame, painter.canvas, left, plot_top),
-        left,
-        left + columns - 1,
-        plot_top,
-        plot_top + rows - 1,
+        _insert_plot(frame, painter.canvas, margin + 1),
+        margin + 1,
+        width - 1,
+        0,
+        rows - 1,
         x_axis,
         y_axis,
         symbols,
@@ -186,7 +195,9 @@ class _Painter:
 
     def draw_guides(self, xs: Sequence[float]) -> None:
         last = self.canvas.columns - 1
-        for x in xs:
+        inside = [x for x in xs if self._x_axis.low < x < self._x_axis.high]
+        every = math.ceil(_GUIDE_CELLS * len(inside) / self.canvas.columns)
+        for x in inside[every - 1 :: every] if inside else ():
             column = round(self._x_axis.share(x) * last)
             if 0 < column < last:
                 for row in range(self.canvas.rows):
@@ -217,6 +228,15 @@ def x_range(lines: Sequence[Line], span: tuple[float, float] | None = None) -> t
     """The range of the xs of all lines, and at least `span`."""
     xs = [*(span or ()), *(x for line in lines if line.xs for x in (min(line.xs), max(line.xs)))]
     return min(xs), max(xs)
+
+
+def suggest_log(lines: Sequence[Line]) -> bool:
+    """Whether a log scale suits these lines: they are positive and span more than a factor."""
+    lines = drop_unplottable(lines, log=False)
+    values = [y for line in lines for y in line.ys]
+    if not values or min(values) <= 0:
+        return False
+    return max(values) > LOG_FACTOR * min(values)
 
 
 def describe_outside(chart: Chart, percent: bool = False) -> str:
@@ -280,26 +300,15 @@ def _y_range(lines: Sequence[Line], left: float, right: float, log: bool) -> tup
     return (10**low, 10**high) if log else (low, high)
 
 
-def _draw_frame(
-    width: int, height: int, xlabel: str, x_axis: Axis, y_axis: Axis
-) -> tuple[tuple[str, ...], int, int]:
-    """The rows of an empty chart, and the column and row where its plot begins."""
-    # plotext gets shares instead of values: it need not know of log scales.
-    xs = tuple((x_axis.share(value), label) for value, label in x_axis.ticks)
-    ys = tuple((y_axis.share(value), label.rjust(MARGIN)) for value, label in y_axis.ticks)
-    rows = _draw_figure(width, height, xlabel, xs, ys)
-    top = next(index for index, row in enumerate(rows) if "┌" in row)
-    return rows, rows[top].index("┌") + 1, top + 1
-
-
 @lru_cache(maxsize=64)
-def _draw_figure(
+def _draw_frame(
     width: int,
     height: int,
     xlabel: str,
     xs: tuple[tuple[float, str], ...],
     ys: tuple[tuple[float, str], ...],
 ) -> tuple[str, ...]:
+    """The rows of an empty chart with a left and a lower axis."""
     import plotext
 
     with _FIGURE:
@@ -308,6 +317,8 @@ def _draw_figure(
         figure.clear()
         figure.plot_size(width, height)
         figure.theme("colorless")
+        for axis in (0, 1):
+            figure.axes(False, axis=axis, side=1)
         if xlabel:
             figure.label(xlabel)
         for name, ticks in (("x", xs), ("y", ys)):
@@ -320,14 +331,9 @@ def _draw_figure(
 
 
 def _insert_plot(
-    frame: Sequence[str], canvas: Canvas, left: int, top: int
+    frame: Sequence[str], canvas: Canvas, left: int
 ) -> tuple[tuple[tuple[str, str], ...], ...]:
-    rows: list[tuple[tuple[str, str], ...]] = []
-    right = left + canvas.columns
-    for index, row in enumerate(frame):
-        if top <= index < top + canvas.rows:
-            plot = canvas.row(index - top)
-            rows.append(((row[:left], ""), *plot, (row[right:], "")))
-        else:
-            rows.append(((row, ""),))
-    return tuple(rows)
+    return tuple(
+        ((row[:left], ""), *canvas.row(index)) if index < canvas.rows else ((row, ""),)
+        for index, row in enumerate(frame)
+    )

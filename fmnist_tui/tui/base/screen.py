@@ -60,6 +60,7 @@ class DashboardScreen(ResizableScreen[None]):
     HELP: ClassVar[str] = ""
 
     AUTO_FOCUS = None
+    ALLOW_IN_MAXIMIZED_VIEW = "NavBar, KeyBar"
     HORIZONTAL_BREAKPOINTS = [
         (0, "-small"),
         (MIN_COLUMNS, "-narrow"),

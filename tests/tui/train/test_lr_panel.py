@@ -128,4 +128,5 @@ async def test_hovering_shows_the_values_of_the_curve(
         curve = panel(dashboard).curve
         assert curve._chart is not None
         await pilot.hover(curve, offset=(curve._chart.column(-3), curve._chart.top + 2))
-        assert "lr 0.00" in curve.reading and "smoothed" in curve.reading
+        heading = curve.render_line(0).text
+        assert "lr 0.00" in heading and "smoothed" in heading

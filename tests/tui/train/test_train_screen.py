@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time
 
 import numpy as np
@@ -32,7 +31,6 @@ from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState, QuitMode
 from fmnist_tui.tui.state.job import BackgroundJob
 from fmnist_tui.tui.state.run_feed import RunFeed
-from fmnist_tui.tui.widgets.charts.line_chart import LineChart
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import NO_VALUE
@@ -356,72 +354,6 @@ async def test_settings_that_the_user_has_chosen_stay_and_are_said_to_be_for_a_n
         # They have been used, and are in the record of that run.
         dashboard.show_run(first)
         await wait_until(pilot, lambda: draft.config() == CONFIG)
-
-
-async def test_the_chart_has_a_cursor_and_a_log_scale(
-    open_dashboard: OpenDashboard, run: FakeTraining
-) -> None:
-    async with open_dashboard("train") as (dashboard, pilot):
-        await wait_for_events(dashboard, pilot, run)
-        chart = dashboard.screen.query_one("#loss", LineChart)
-        await wait_until(pilot, lambda: bool(chart._lines))
-        chart.focus()
-        await pilot.press("left")
-        assert "train" in chart.reading and "step" in chart.reading
-        await pilot.press("escape")
-        assert not chart.reading
-        await pilot.press("L")
-        assert chart.log_scale
-        await pilot.press("m")
-        await pilot.pause()
-
-
-async def test_charts_that_may_not_be_drawn_yet_are_drawn_later_without_another_event(
-    open_dashboard: OpenDashboard, run: FakeTraining
-) -> None:
-    more = list(run.events)
-    run.events.clear()
-    async with open_dashboard("train") as (dashboard, pilot):
-        loss = dashboard.screen.query_one("#loss", LineChart)
-        accuracy = dashboard.screen.query_one("#accuracy", LineChart)
-        accuracy._next_redraw = time.monotonic() + 1
-        run.events.extend(more)
-        await wait_until(pilot, lambda: bool(loss._lines) and bool(accuracy._lines))
-
-
-class SlowImport:
-    """A finder that finds nothing, and takes half a second of CPU time for plotext."""
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        if name == "plotext":
-            end = time.thread_time() + 0.5
-            while time.thread_time() < end:
-                pass
-
-
-async def test_importing_plotext_does_not_put_off_the_second_drawing(
-    open_dashboard: OpenDashboard, run: FakeTraining, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(sys.modules, "plotext", raising=False)
-    monkeypatch.setattr(sys, "meta_path", [SlowImport(), *sys.meta_path])
-    async with open_dashboard("train") as (dashboard, pilot):
-        chart = dashboard.screen.query_one("#loss", LineChart)
-        await wait_until(pilot, lambda: bool(chart._lines))
-        assert "plotext" in sys.modules
-        assert chart.due_in < 0.5 / chart.MAX_TIME_SHARE / 2
-
-
-async def test_rate_changes_and_kept_checkpoints_are_marked(
-    open_dashboard: OpenDashboard, run: FakeTraining
-) -> None:
-    run.events.append(Changed(0.0, 33, "lr", "0.001"))
-    async with open_dashboard("train") as (dashboard, pilot):
-        await wait_for_events(dashboard, pilot, run)
-        await pilot.press("L", "L")
-        chart = dashboard.screen.query_one("#loss", LineChart)
-        await wait_until(pilot, lambda: bool(chart._lines))
-        drawn = "".join(chart.render_line(y).text for y in range(chart.size.height))
-        assert "L" in drawn and "B" in drawn
 
 
 async def test_probe_images_are_shown_with_what_the_model_thinks_of_them(

@@ -20,9 +20,11 @@ from fmnist_tui.protocol.events import FINISHED
 from fmnist_tui.protocol.lr_curve import LrSuggestion, RatePoint, chart_points, round_rate
 from fmnist_tui.protocol.lr_search import LrSearch
 from fmnist_tui.render.axis import POWERS
-from fmnist_tui.render.line_chart import Chart, Line
+from fmnist_tui.render.line_chart import Line
 from fmnist_tui.tui.screens.train.progress import wrap_parts
-from fmnist_tui.tui.widgets.charts.line_chart import LineChart, LineMark
+from fmnist_tui.tui.widgets.charts.keys import ZOOM_KEYS
+from fmnist_tui.tui.widgets.charts.line_chart import LineChart
+from fmnist_tui.tui.widgets.charts.plot_strips import LineMark
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.util.formatting import format_duration
 from fmnist_tui.util.text import safe_text
@@ -37,6 +39,11 @@ class LrCurve(LineChart, inherit_bindings=False):
     KEYS_TITLE = "Learning rate"
     # Training is undone after a search, so that it need not run at full speed.
     MAX_TIME_SHARE: ClassVar[float] = 0.05
+    LEAST_SECONDS: ClassVar[float] = 0.2
+    # The arrows move the point of the panel.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        each for each in ZOOM_KEYS if not each.key.startswith("shift")
+    ]
 
     @dataclass
     class RateClicked(Message):
@@ -56,17 +63,16 @@ class LrCurve(LineChart, inherit_bindings=False):
 
     def on_click(self, event: events.Click) -> None:
         chart = self._chart
-        if chart is not None and chart.left <= event.x <= chart.right:
+        if chart is not None and chart.left <= event.x <= chart.right and not self._was_dragged:
             self.post_message(self.RateClicked(chart.x_at(event.x)))
 
-    def _add_overlay(self, strip: Strip, chart: Chart, row: int, base: Style) -> Strip:
-        if self._point is not None:
-            column = chart.column(self._point)
-            under = strip.crop(column, column + 1).text
+    def _uprights(self, base: Style) -> dict[int, Style]:
+        uprights = super()._uprights(base)
+        chart = self._chart
+        if chart is not None and self._point is not None and chart.low <= self._point <= chart.high:
             style = base + Style(color=self.app.theme_variables["accent"][:7], bold=True)
-            line = Segment(under if under.strip() else "│", style)
-            strip = Strip.join([strip.crop(0, column), Strip([line], 1), strip.crop(column + 1)])
-        return super()._add_overlay(strip, chart, row, base)
+            uprights = {chart.column(self._point): style, **uprights}
+        return uprights
 
 
 class LrText(IncrementalWidget):

@@ -70,8 +70,6 @@ class TrainScreen(ImageScreen):
         Binding("f", "recipe", "Recipe", id="train.recipe"),
         Binding("u", "resume", "Resume", id="train.resume"),
         Binding("M", "ensemble", "Ensemble of several seeds", show=False, id="train.ensemble"),
-        Binding("L", "log_scale", "Log scale", show=False, id="train.log_scale"),
-        Binding("m", "smooth", "Smooth the training curves", show=False, id="train.smooth"),
         Binding("v", "view", "View", id="view.next"),
         Binding("r", "renderer", "How images are drawn", show=False, id="view.renderer"),
     ]
@@ -102,7 +100,7 @@ class TrainScreen(ImageScreen):
             yield form
             with Vertical(id="run", classes="view"):
                 yield LrPanel(classes="pane")
-                yield RunCharts(id="charts")
+                yield RunCharts(self.app_state.settings, id="charts")
                 yield RunProgress(classes="pane")
                 log = LogPane(id="log", classes="pane")
                 log.border_title = "log"
@@ -307,12 +305,6 @@ class TrainScreen(ImageScreen):
     @dialog_flow
     async def _choose_value(self, event: Form.ChoicesRequested) -> None:
         await self._form.choose_value(event.field, event.choices)
-
-    def action_log_scale(self) -> None:
-        self._charts.toggle_log_scale()
-
-    def action_smooth(self) -> None:
-        self._charts.change_smoothing()
 
     def action_view(self) -> None:
         self._show_view(next_item(VIEWS, self._view))
