@@ -43,6 +43,8 @@ COMMANDS = {
     "notify": "tell a phone, a chat or the terminal when a run ends, fails or stalls",
     "serve": "serve the dashboard to browsers on this machine, protected by a token",
     "bench": "benchmark training and the dashboard on this machine",
+    "completion": "print what makes bash, zsh or fish complete commands, recipes and runs",
+    "man": "show this program's manual page",
     "doctor": "check terminal, GPU, versions, datasets and folders, and suggest fixes",
 }
 # What the system, a terminal that closes, or a scheduler sends to end a program. By default they
