@@ -73,7 +73,7 @@ class Claim:
 class Measurement:
     """What the recipe (or a stage of it) has reached on the test split of `data`, as mean and
     standard deviation over `seeds`; `train_seconds` are those in training steps `on` a machine,
-    which has a GPU that the settings of [gpu] are for or has not."""
+    which has a GPU that the settings of [gpu] are for or has not. `parameters` are the model's."""
 
     test_accuracy: float
     train_seconds: float
@@ -83,6 +83,7 @@ class Measurement:
     data: str = "Fashion-MNIST"
     gpu: bool = False
     stage: str = ""
+    parameters: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +288,9 @@ def _find_measurement_problems(
         elif key == "seeds":
             if not _is_seed_count(value, 1):
                 yield f"measured.{key}", value, f"must be a whole number from 1 to {MAX_SEEDS}"
+        elif key == "parameters":
+            if type(value) is not int or value < 0:
+                yield "measured.parameters", value, "must be a whole number"
         elif key == "gpu":
             if not isinstance(value, bool):
                 yield f"measured.{key}", value, "must be true or false"

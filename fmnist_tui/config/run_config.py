@@ -36,7 +36,7 @@ class RunConfig(BaseModel):
 
     dataset: validators.DatasetName = _field("fashion", "dataset", group="data")
     classes: validators.ClassNumbers = _field(
-        None, "only these classes (numbers or names, in this order); none for all"
+        None, "only these classes (numbers or names, in this order)"
     )
     val_fraction: float = _field(
         dataset_catalog.DEFAULT_VALIDATION,
@@ -45,9 +45,7 @@ class RunConfig(BaseModel):
         le=0.5,
     )
     split_seed: int = _field(0, "seed of the validation split", ge=0, le=2**32 - 1)
-    limit: int | None = _field(
-        None, "train on this many images only (stratified); none for all", ge=1
-    )
+    limit: int | None = _field(None, "train on this many images only (stratified)", ge=1)
     input_size: int = _field(
         dataset_catalog.IMAGE_SIDE,
         "side length that the images of a folder: dataset are scaled to",
@@ -102,7 +100,7 @@ class RunConfig(BaseModel):
     compile: bool = _field(False, "compile the model first (pays on long runs)")
     cuda_graph: bool = _field(True, "on NVIDIA, run each step as one CUDA graph")
     threads: int | None = _field(
-        None, "CPU threads; none for all that other programs leave free", ge=1, le=1024
+        None, "CPU threads; all are those that other programs leave free", ge=1, le=1024
     )
     checkpoint_seconds: float = _field(
         30.0, "longest time between saves of the last checkpoint", ge=0
@@ -163,13 +161,22 @@ def setting_choices(name: str) -> tuple[str, ...]:
     return get_args(hint) if get_origin(hint) is Literal else ()
 
 
+# Of these settings, no value is no restriction.
+_UNRESTRICTED = ("classes", "limit", "threads")
+
+
+def absent_word(name: str) -> str:
+    """What a setting that has no value is called: `none`, or `all` where nothing is left out."""
+    return "all" if name in _UNRESTRICTED else "none"
+
+
 def is_optional(name: str) -> bool:
     return FIELDS[name].default is None
 
 
 _ALLOWED = {
     "device": DEVICES,
-    "classes": "class numbers or names separated by commas, or none",
+    "classes": "class numbers or names separated by commas, or all",
     "start": "a run (id, part of its name, path), a checkpoint or a weights file, or none",
     **dict.fromkeys(("freeze", "renew"), f"{validators.ALLOWED_PARTS}, or none"),
 }
@@ -199,7 +206,7 @@ def describe_allowed(name: str) -> str:
     elif "ge" in limits:
         text += f" of {limits['ge']:,} or more"
         text += f", below {limits['lt']:,}" if "lt" in limits else ""
-    return text + (", or none" if is_optional(name) else "")
+    return text + (f", or {absent_word(name)}" if is_optional(name) else "")
 
 
 _SWITCH = {
@@ -212,7 +219,7 @@ def parse_setting(name: str, text: str) -> Any:
     """A setting's value from text; text that does not fit its type is returned unchanged, for
     RunConfig to reject."""
     word = text.strip()
-    if is_optional(name) and word.lower() in ("", "none"):
+    if is_optional(name) and word.lower() in ("", "none", absent_word(name)):
         return None
     if FIELDS[name].default == "" and word.lower() == "none":
         return ""

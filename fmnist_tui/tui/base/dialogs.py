@@ -162,7 +162,8 @@ class PromptDialog(Dialog[str]):
 class PickerDialog(Dialog[str]):
     """A list to choose one of, filtered by typing. Items are (id, text); the result is an id.
 
-    `header` is a line above the list; `about` says more on the item that is highlighted."""
+    `header` is a line above the list; `about` says more on the item that is highlighted, which at
+    first is `current`."""
 
     DEFAULT_CSS = """
     PickerDialog > Vertical { width: 80; max-height: 80%; padding: 0; }
@@ -184,9 +185,12 @@ class PickerDialog(Dialog[str]):
         items: Sequence[tuple[str, str | Content]],
         header: str = "",
         about: Callable[[str], Content] | None = None,
+        current: str = "",
     ) -> None:
         super().__init__(title)
         self._items, self._header, self._about = items, header, about
+        names = [name for name, _ in items]
+        self._first = names.index(current) if current in names else 0
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
@@ -195,7 +199,7 @@ class PickerDialog(Dialog[str]):
             if self._header:
                 yield Static(Content(self._header), id="header")
             options = OptionList(*self._options(""))
-            options.highlighted = 0 if options.option_count else None
+            options.highlighted = self._first if options.option_count else None
             yield options
             if self._about is not None:
                 first = options.highlighted_option

@@ -21,7 +21,8 @@ class DraftRow:
     name: str
     is_heading: bool = False
     value: str = ""
-    is_changed: bool = False
+    # The value that it is compared with, where that is another.
+    base: str = ""
     problem: str = ""
 
 
@@ -33,12 +34,16 @@ class ConfigDraft:
         self.reset(values or default_values())
 
     def reset(self, values: Mapping[str, Any]) -> None:
-        """Replace all values. Fields that are edited later are shown as changed."""
+        """Replace all values, and compare with these from now on."""
         self.values: dict[str, Any] = {
             name: values.get(name, field.default) for name, field in FIELDS.items()
         }
-        self._base = dict(self.values)
+        self._base: Mapping[str, Any] = dict(self.values)
         self._check()
+
+    def compare_with(self, values: Mapping[str, Any]) -> None:
+        """Show which values differ from these."""
+        self._base = values
 
     def set(self, name: str, text: str) -> str:
         """Set a field from typed text; returns what is wrong with it, or an empty string."""
@@ -68,7 +73,11 @@ class ConfigDraft:
         # With all digits if fewer would be another number.
         if isinstance(value, float) and float(format_setting(value)) != value:
             return repr(value)
-        return format_setting(value)
+        return format_setting(value, config.absent_word(name))
+
+    def differences(self) -> list[DraftRow]:
+        """The fields whose value is not the one that it is compared with."""
+        return [row for row in self.rows() if row.base]
 
     def rows(self) -> list[DraftRow]:
         """The rows of the form: every field under its group's heading."""
@@ -76,9 +85,11 @@ class ConfigDraft:
         for group, names in groupby(FIELDS, config.setting_group):
             rows.append(DraftRow(group, is_heading=True))
             for name in names:
-                value, changed = self.values[name], self.values[name] != self._base[name]
+                absent, value = config.absent_word(name), self.values[name]
+                before = self._base.get(name, value)
+                base = format_setting(before, absent) if before != value else ""
                 problem = self.problems.get(name, "")
-                rows.append(DraftRow(name, False, format_setting(value), changed, problem))
+                rows.append(DraftRow(name, False, format_setting(value, absent), base, problem))
         return rows
 
     def _check(self) -> None:
@@ -96,10 +107,10 @@ def default_values() -> dict[str, Any]:
     return recipe.config(**recipes.settings_from_environment()).model_dump()
 
 
-def format_setting(value: Any) -> str:
-    """A value as the user would type it."""
+def format_setting(value: Any, absent: str = "none") -> str:
+    """A value as the user would type it; `absent` is the word for no value."""
     if value is None or value == "":
-        return "none"
+        return absent
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (tuple, list)):

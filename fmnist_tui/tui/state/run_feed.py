@@ -15,7 +15,7 @@ from fmnist_tui.config import recipes
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.engine.run.training_handle import Training
-from fmnist_tui.protocol.commands import Command
+from fmnist_tui.protocol.commands import Command, Stop
 from fmnist_tui.protocol.events import FAILED, LRFIND, TRAIN, run_title
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
@@ -47,6 +47,7 @@ class RunFeed:
         self.holder: LockHolder | None = None
         self._checked_at = 0.0
         self._ended = False
+        self._is_stopping = False
         # The sessions of a resumed run that ended before this feed was made.
         self._earlier_sessions = 0
 
@@ -127,7 +128,9 @@ class RunFeed:
         state = self.state
         if self.is_live:
             if not self.has_started:
-                return "preparing"
+                return "stopping" if self._is_stopping else "preparing"
+            if self._is_stopping and not state.phase.startswith("evaluating"):
+                return "stopping"
             return "paused" if state.paused else (state.phase or "starting")
         if self.error and not self.has_started:
             return "not started"
@@ -135,6 +138,7 @@ class RunFeed:
 
     def send(self, command: Command) -> None:
         """Send a command to the run, in this process or another."""
+        self._is_stopping = self._is_stopping or isinstance(command, Stop)
         if self.training is not None:
             self.training.send(command)
         elif self._folder is not None:
@@ -184,4 +188,5 @@ class RunFeed:
         else:
             self.holder = None
             self.record_error = f"the folder of this run no longer exists: {safe_text(path)}"
+        self._is_stopping = self._is_stopping and self.holder is not None
         return before != (self.holder, self.record_error)

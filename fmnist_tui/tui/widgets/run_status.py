@@ -19,6 +19,7 @@ _ENDS = {
     "not started": ("✗", "$error"),
     "empty": ("○", "$foreground-muted"),
     "paused": ("‖", "$warning"),
+    "stopping": ("○", "$warning"),
 }
 
 

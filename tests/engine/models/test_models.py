@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from fmnist_tui.config import plugins
+from fmnist_tui.config import plugins, recipes
 from fmnist_tui.engine.models import ModelSpec
 from fmnist_tui.engine.models._torchvision import _refit_filters
 from fmnist_tui.util.errors import UserError
@@ -38,6 +38,19 @@ def test_width_scales_every_model(name: str) -> None:
 def test_two_conv_has_the_parameters_of_the_published_network() -> None:
     model = plugins.load_plugin("models", "two-conv").build(ModelSpec(1, 28, 10))
     assert sum(parameter.numel() for parameter in model.parameters()) == 225_034
+
+
+@pytest.mark.parametrize("name", recipes.recipe_names())
+def test_a_recipe_tells_how_many_parameters_its_model_has(name: str) -> None:
+    recipe = recipes.load_recipe(name)
+    stages = {stage.name: stage.run for stage in recipe.stages}
+    for measured in recipe.measured:
+        stage = stages.get(measured.stage, {})
+        values = {**recipe.values, **(recipe.gpu if measured.gpu else {}), **stage}
+        classes, width = len(values.get("classes", range(10))), values.get("width", 1.0)
+        model = plugins.load_plugin("models", values["model"])
+        built = model.build(ModelSpec(1, 28, classes, width, values.get("dropout", 0.0)))
+        assert sum(weight.numel() for weight in built.parameters()) == measured.parameters
 
 
 def test_pooling_before_the_activation_gives_the_same_values() -> None:

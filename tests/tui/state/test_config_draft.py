@@ -20,7 +20,7 @@ def test_an_invalid_value_is_kept_with_its_problem() -> None:
     assert draft.set("lr", "0.0x") == "must be a number above 0, at most 100"
     assert draft.config() is None
     row = next(row for row in draft.rows() if row.name == "lr")
-    assert row.problem and row.value == "0.0x" and row.is_changed
+    assert row.problem and row.value == "0.0x" and row.base == "0.003"
     assert draft.set("lr", "0.01") == ""
     config = draft.config()
     assert config is not None and config.lr == 0.01

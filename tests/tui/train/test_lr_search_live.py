@@ -50,7 +50,8 @@ async def test_enter_sends_the_rate_to_the_live_run(
         assert isinstance(command, SetLearningRate) and command.lr == SUGGESTED
         await pilot.pause()
         await wait_for_charts(dashboard, pilot)
-        log = "\n".join(line.text for line in dashboard.screen.query_one(LogPane).lines)
+        lines = dashboard.screen.query_one(LogPane).lines
+        log = " ".join(" ".join(line.text for line in lines).split())
         assert f"learning rate: suggests lr {SUGGESTED}" in log
 
 

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
 from fmnist_tui.config import recipes
+from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.protocol.commands import (
     Command,
     Pause,
@@ -25,6 +26,7 @@ from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, QuitDialog
 from fmnist_tui.tui.screens.train.form import Form
 from fmnist_tui.tui.screens.train.log import LogPane
+from fmnist_tui.tui.screens.train.next_run import NextRunPane
 from fmnist_tui.tui.screens.train.probe_images import ProbePane
 from fmnist_tui.tui.screens.train.progress import RunProgress
 from fmnist_tui.tui.screens.train.screen import TrainScreen
@@ -54,20 +56,41 @@ async def wait_for_events(dashboard: Dashboard, pilot: Pilot[int], run: FakeTrai
     await pilot.pause(0.05)
 
 
-async def test_without_a_run_the_progress_names_the_key(open_dashboard: OpenDashboard) -> None:
-    async with open_dashboard("train") as (dashboard, _):
-        assert "space starts one" in text_of(dashboard, RunProgress)
+async def test_without_a_run_the_next_one_is_described_with_what_differs_from_its_recipe(
+    open_dashboard: OpenDashboard,
+) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
+        pane = dashboard.screen.query_one(NextRunPane)
+        assert pane.region.area and not dashboard.screen.query_one("#charts").region.area
+
+        def card() -> str:
+            return " ".join(str(pane.content).split())
+
+        await wait_until(pilot, lambda: "225,034 parameters" in card())
+        assert "claim test accuracy at least 91.00 %" in card()
+        assert "not timed here yet" in card() and "space starts it" in card()
+        dashboard.screen.query_one(Form).fields.go_to("lr")
+        await pilot.press("enter", "ctrl+u", *"0.01", "enter")
+        await wait_until(pilot, lambda: "changed lr 0.01 ← 0.004" in card())
+        marked = ("Next run", "← the recipe's values")
+        await wait_until(pilot, lambda: form_titles(dashboard) == marked)
 
 
-async def test_a_run_that_loads_its_dataset_is_preparing(
+async def test_a_run_that_loads_its_dataset_says_what_it_does_or_why_it_did_not_start(
     open_dashboard: OpenDashboard, run: FakeTraining
 ) -> None:
     run.events.clear()
+    run.load_steps.append(
+        LoadStep("fashion", "Debian package", "progress", "download", 3 << 20, 30 << 20)
+    )
     async with open_dashboard("train") as (dashboard, pilot):
-        await wait_until(pilot, lambda: "preparing" in text_of(dashboard, RunProgress))
-        assert "space starts one" not in text_of(dashboard, RunProgress)
+        shown = "preparing: fashion, Debian package: download 3 of 30 MB"
+        await wait_until(
+            pilot, lambda: " ".join(text_of(dashboard, RunProgress).split()).startswith(shown)
+        )
         run.finish(UserError("no such data"))
-        await wait_until(pilot, lambda: "space starts one" in text_of(dashboard, RunProgress))
+        await wait_until(pilot, lambda: "✗ not started" in text_of(dashboard, RunProgress))
+        assert "no such data" in text_of(dashboard, RunProgress)
 
 
 async def test_a_run_is_shown_with_bars_figures_and_log(
@@ -77,8 +100,11 @@ async def test_a_run_is_shown_with_bars_figures_and_log(
         await wait_for_events(dashboard, pilot, run)
         progress = text_of(dashboard, RunProgress)
         assert "epoch 3/4" in progress and "50 %" in progress and "6,400 images/s" in progress
-        assert "CPU 187 %" in progress and "step 40/80" in progress
+        assert "step 40/80" in progress and "best ~85.28 %" in progress
         assert "epoch 2" in text_of(dashboard, LogPane)
+        await pilot.press("s")
+        run.events.append(Alert(0.0, "note", "saving"))
+        await wait_until(pilot, lambda: "stopping: what is" in text_of(dashboard, RunProgress))
 
 
 async def test_space_pauses_and_resumes(open_dashboard: OpenDashboard, run: FakeTraining) -> None:
@@ -235,12 +261,15 @@ async def test_a_click_on_another_field_ends_the_editing(open_dashboard: OpenDas
             for y in range(form.fields.size.height)
             if "batch_size" in form.fields.render_line(y).text
         )
+        # What was typed last is known to the input alone when the click arrives.
+        with form._input.prevent(Input.Changed):
+            form._input.value = "52"
         await pilot.click(form.fields, offset=(3, line))
         await wait_until(pilot, lambda: not form.has_class("-typing"))
         assert form.fields.field == "batch_size" and dashboard.focused is form.fields
         await pilot.press("escape")
         await pilot.pause()
-        assert screen.draft.values == before | {"epochs": 5}
+        assert screen.draft.values == before | {"epochs": 52}
 
 
 async def test_a_recipe_that_fills_the_form_ends_the_editing(open_dashboard: OpenDashboard) -> None:
@@ -277,6 +306,8 @@ async def test_choices_are_stepped_through_and_listed(open_dashboard: OpenDashbo
         assert screen.draft.values["schedule"] != before
         await pilot.press("left", "enter")
         assert isinstance(dashboard.screen, PickerDialog)
+        current = dashboard.screen.query_one(OptionList).highlighted_option
+        assert current is not None and current.id == before != "constant"
         await pilot.press(*"cosine", "enter")
         assert screen.draft.values["schedule"] == "cosine"
 
@@ -328,29 +359,41 @@ async def test_the_form_shows_the_settings_of_the_run_shown(
     async with open_dashboard("train") as (dashboard, pilot):
         draft = screen_of(dashboard).draft
         assert draft.config() == CONFIG.changed(lr=0.02)
-        assert form_titles(dashboard) == (f"settings of tiny {folder.id}", "")
+        assert form_titles(dashboard) == ("Next run", f"settings of tiny {folder.id}")
         dashboard.show_run(RunFeed.open(other))
         await wait_until(pilot, lambda: draft.config() == CONFIG.changed(lr=0.03))
 
 
-async def test_settings_that_the_user_has_chosen_stay_and_are_said_to_be_for_a_new_run(
+async def test_the_form_tells_the_settings_in_progress_from_those_of_the_next_run(
     open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
         draft = screen_of(dashboard).draft
         await pilot.press("down", "enter", "end", "7", "enter")
         await wait_until(pilot, lambda: draft.values["seed"] == 7)
-        assert form_titles(dashboard) == ("settings", "")
+        marked = ("Next run", "← the recipe's values")
+        await wait_until(pilot, lambda: form_titles(dashboard) == marked)
         edited = draft.config()
         first = RunFeed.open(make_run(app_state.runs_dir))
         dashboard.show_run(first)
-        await wait_until(pilot, lambda: form_titles(dashboard)[1] == "for a new run")
+        await pilot.pause()
         assert draft.config() == edited and first.config == CONFIG
         training = FakeTraining(draft.config() or CONFIG)
         monkeypatch.setattr(app_state.session, "train", lambda _: training)
         await pilot.press("space")
-        await wait_until(pilot, lambda: not form_titles(dashboard)[1])
+        await wait_until(pilot, lambda: form_titles(dashboard)[0] == "Settings of two-conv")
+        # What is edited now is for the next run; the value of the run stays in sight.
+        fields = dashboard.screen.query_one(Form).fields
+        fields.focus()
+        await pilot.press("enter", "ctrl+u", "8", "enter")
+        await wait_until(
+            pilot, lambda: form_titles(dashboard) == ("Next run", "← the run's values")
+        )
+        rows = [fields.render_line(y).text.strip() for y in range(fields.size.height)]
+        assert any(row.split() == ["▸seed", "8", "←", "7"] for row in rows)
+        await pilot.press("enter", "ctrl+u", "7", "enter")
         training.finish()
+        await wait_until(pilot, lambda: form_titles(dashboard)[0] == "Next run")
         # They have been used, and are in the record of that run.
         dashboard.show_run(first)
         await wait_until(pilot, lambda: draft.config() == CONFIG)
@@ -437,9 +480,12 @@ async def test_the_log_shows_alerts_and_printed_lines_as_harmless_text(
 
 
 async def test_v_shows_the_views_of_a_narrow_terminal_in_turn(
-    open_dashboard: OpenDashboard,
+    open_dashboard: OpenDashboard, app_state: AppState
 ) -> None:
     async with open_dashboard("train", size=(80, 24)) as (dashboard, pilot):
+        assert dashboard.screen.query_one(NextRunPane).region.area
+        dashboard.show_run(RunFeed.open(make_run(app_state.runs_dir)))
+        await wait_until(pilot, lambda: not dashboard.screen.query_one(NextRunPane).region.area)
         names = ("#settings", "#charts", "#model", "#log")
         panes = await panes_by_view(dashboard, pilot, names)
         assert panes == ["#settings", "#charts", "#model", "#log"]

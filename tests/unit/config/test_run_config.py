@@ -40,7 +40,7 @@ def _problem(**values: Any) -> str:
         ({"lr": -1.0}, "lr = -1.0", ["a number above 0"]),
         ({"lr": float("nan")}, "lr = nan", ["a number above 0"]),
         ({"dropout": 1.0}, "dropout = 1.0", ["below 1"]),
-        ({"limit": 0}, "limit = 0", ["or none"]),
+        ({"limit": 0}, "limit = 0", ["or all"]),
         ({"device": "gpu"}, "device = 'gpu'", ["auto, cpu, mps, cuda or cuda:N"]),
         ({"schedule": "cosin"}, "schedule", ["one of constant, onecycle, cosine"]),
         ({"model": "tow-conv"}, "model", ['did you mean "two-conv"', "custom-cnn"]),

@@ -26,7 +26,8 @@ from textual.widgets import Input, Static
 from fmnist_tui.config import run_config
 from fmnist_tui.tui.state.config_draft import ConfigDraft, DraftRow
 
-NAME_WIDTH = 19
+# Only the longest name is wider, and followed by its value at once.
+NAME_WIDTH = 16
 
 
 class FieldList(ScrollView, can_focus=True):
@@ -69,10 +70,16 @@ class FieldList(ScrollView, can_focus=True):
 
     def reload(self) -> None:
         """Show the present values of the draft."""
-        self._rows = self.draft.rows()
-        self._update_size()
-        self.refresh()
+        self.show_rows()
         self.post_message(self.FieldChanged())
+
+    def show_rows(self) -> None:
+        """Show the draft again: what it is compared with may have changed."""
+        rows = self.draft.rows()
+        if rows != self._rows:
+            self._rows = rows
+            self._update_size()
+            self.refresh()
 
     def go_to(self, name: str) -> None:
         for index, row in enumerate(self._rows):
@@ -133,12 +140,14 @@ class FieldList(ScrollView, can_focus=True):
         has_cursor = index == self._cursor
         if has_cursor:
             base += Style(bgcolor=self._colour("panel"), bold=self.has_focus)
-        sign = "▸" if has_cursor else "•" if row.is_changed else " "
+        sign = "▸" if has_cursor else "•" if row.base else " "
         error = base + Style(color=self._colour("error"))
         value = error if row.problem else base + Style(color=self._colour("accent"))
-        segments = [Segment(f"{sign}{row.name:<{NAME_WIDTH}}", base), Segment(row.value, value)]
+        segments = [Segment(f"{sign}{row.name:<{NAME_WIDTH}} ", base), Segment(row.value, value)]
         if row.problem:
             segments.append(Segment(f"  ✗ {row.problem}", error))
+        elif row.base:
+            segments.append(Segment(f" ← {row.base}", base + Style(dim=True)))
         return Strip(segments).adjust_cell_length(width, base)
 
     def _colour(self, name: str) -> str:
@@ -150,15 +159,23 @@ class Form(Vertical):
     """The fields, a description of the one at the cursor, and an input for its value."""
 
     DEFAULT_CSS = """
-    Form #about { height: 4; color: $text-muted; border-top: solid $panel; }
+    Form #about { height: 5; color: $text-muted; border-top: solid $panel; }
     Form Input { display: none; }
     Form.-typing Input { display: block; }
     """
 
     fields = getters.query_one(FieldList)
     _input = getters.query_one(Input)
+    # What the values are compared with that the draft compares with.
+    compared_with = ""
     # The field that the input edits, and the value that escape restores.
     _edited = _old_value = ""
+
+    class DraftShown(Message):
+        """The form shows another field or value.
+
+        FieldChanged does not reach the screen where the form itself has changed the value: a
+        message goes no further than to the widget that has sent it."""
 
     @dataclass
     class ChoicesRequested(Message):
@@ -184,19 +201,26 @@ class Form(Vertical):
     def _describe_field(self) -> None:
         name = self.fields.field
         if self._edited and name != self._edited:
+            # The last key may be known to the input only.
+            self.draft.set(self._edited, self._input.value)
             self._close_input()
         problem = self.draft.problems.get(name, "")
         about = run_config.FIELDS[name].description or ""
-        note = (run_config.describe_allowed(name), "$foreground-muted")
+        allowed = run_config.describe_allowed(name) if name != "recipe" else "enter lists them all"
+        note = (allowed, "$foreground-muted")
+        base = next((row.base for row in self.draft.differences() if row.name == name), "")
         if problem:
             note = (f"✗ {problem}", "$error")
+        elif base:
+            note = (f"{self.compared_with}: {base}", "$foreground-muted")
         self.query_one("#about", Static).update(Content.assemble(about, "\n", note), layout=False)
+        self.post_message(self.DraftShown())
 
     @on(FieldList.EditRequested)
     def _edit_field(self) -> None:
         name = self.fields.field
         choices = run_config.setting_choices(name)
-        if name == "start" or (choices and name not in ("dataset", "model")):
+        if name in ("recipe", "start") or (choices and name not in ("dataset", "model")):
             self.post_message(self.ChoicesRequested(name, choices))
             return
         if name != self._edited:
@@ -208,7 +232,8 @@ class Form(Vertical):
     @on(Input.Changed)
     def _set_value(self, event: Input.Changed) -> None:
         event.stop()
-        if self._edited:
+        # An older text may arrive when another field is edited already.
+        if self._edited and event.value == self._input.value:
             self.draft.set(self._edited, event.value)
             self.fields.reload()
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
-
-from textual.content import Content
 
 from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import Plan, first_run
@@ -34,6 +33,10 @@ class FormController:
         self._screen, self._show_form = screen, show_form
         # The recipe whose first run the form holds, where it has several.
         self._recipe: Recipe | None = None
+        # The recipe that the settings come from, if any, and where else they come from.
+        self.source_recipe = _find_recipe(self.draft.values)
+        self._base = _recipe_values(self.source_recipe) or dict(self.draft.values)
+        self._source = self._heading = ""
         # The values that nobody has chosen for a next run: the first ones, or those of a run.
         self._replaceable = dict(self.draft.values)
 
@@ -51,12 +54,15 @@ class FormController:
     ) -> None:
         """Put settings into the form, and by default the focus. With a recipe, they are those
         of its first run. `source` is shown in the title."""
-        heading = first_run(recipe)[1] if recipe is not None else ""
-        self._recipe = recipe if heading else None
+        self._source = source
+        self._heading = first_run(recipe)[1] if recipe is not None else ""
+        self._recipe = recipe if self._heading else None
+        self.source_recipe = recipe or _find_recipe(values)
         self.draft.reset(values)
+        self._base = _recipe_values(self.source_recipe) or dict(self.draft.values)
         form = self._form
         form.reload()
-        form.border_title = Content(safe_text(f"{heading} · {source}" if heading else source, 60))
+        self.mark_differences(self._screen.app_state.feed)
         if focus:
             self._show_form()
             form.fields.focus()
@@ -73,11 +79,22 @@ class FormController:
             self.fill(values, f"settings of {feed.name}", focus=False)
             self._replaceable = dict(self.draft.values)
 
-    def mark_difference(self, feed: RunFeed | None) -> None:
-        """Say in the form's border whether its settings are not those of the run shown."""
-        config = feed.config if feed is not None else None
-        differs = config is not None and self.draft.config() != config
-        set_border_titles(self._form, subtitle="for a new run" if differs else "")
+    def mark_differences(self, feed: RunFeed | None) -> None:
+        """Say whether these are the settings of the run in progress or of the next one, and mark
+        what differs from the run in progress, or else from the recipe."""
+        form, config = self._form, _live_config(feed)
+        running = config.model_dump() if config is not None else self.draft.values
+        if running != self.draft.values:
+            base, form.compared_with, legend = running, "the run in progress", "← the run's values"
+        else:
+            base, form.compared_with, legend = self._base, "recipe", "← the recipe's values"
+        self.draft.compare_with(base)
+        if feed is not None and config is not None and running == self.draft.values:
+            title = f"Settings of {feed.name}"
+        else:
+            title = " · ".join(filter(None, ("Next run", self._heading)))
+        set_border_titles(form, title, legend if self.draft.differences() else self._source)
+        form.fields.show_rows()
 
     async def choose_recipe(self) -> None:
         """Let the user pick a recipe, and fill the form with its first run."""
@@ -88,12 +105,16 @@ class FormController:
 
     async def choose_value(self, field: str, choices: tuple[str, ...]) -> None:
         """Let the user pick the value of a field."""
+        if field == "recipe":
+            await self.choose_recipe()
+            return
         if field == "start":
             model = await pick_model(self._screen, allow_none=True)
             choice = model.name if isinstance(model, RunFolder) else str(model) if model else None
         else:
             items = [(choice, choice) for choice in choices]
-            choice = await self._screen.ask(PickerDialog(field, items))
+            current = str(self.draft.values[field])
+            choice = await self._screen.ask(PickerDialog(field, items, current=current))
         if choice is not None:
             self.draft.set(field, choice)
             self._form.reload()
@@ -124,6 +145,25 @@ class FormController:
         )
         seeds = parse_count(await self._screen.ask(dialog) or "", 2, recipes.MAX_SEEDS)
         return seeds is not None and self._screen.context.start_plan(Plan.for_seeds(config, seeds))
+
+
+def _live_config(feed: RunFeed | None) -> RunConfig | None:
+    """The settings of a training in progress; those of an ensemble are a member's."""
+    is_live = feed is not None and feed.is_live and feed.kind != ENSEMBLE
+    return feed.config if feed is not None and is_live else None
+
+
+def _find_recipe(values: Mapping[str, Any]) -> Recipe | None:
+    with contextlib.suppress(UserError):
+        return recipes.load_recipe(str(values.get("recipe")))
+    return None
+
+
+def _recipe_values(recipe: Recipe | None) -> dict[str, Any] | None:
+    """The settings of a recipe, of several runs those of the first."""
+    with contextlib.suppress(UserError):
+        return first_run(recipe)[0].model_dump() if recipe is not None else None
+    return None
 
 
 def check_seeds(text: str) -> str:

@@ -6,33 +6,38 @@ import textwrap
 from collections.abc import Sequence
 
 from rich.console import RenderableType
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+from rich.progress import Progress as ProgressBars
 from rich.segment import Segment
 from rich.style import Style
-from rich.text import Text
 from textual.strip import Strip
 
-from fmnist_tui.protocol.events import LRFIND, RunStarted, Telemetry, format_threads
+from fmnist_tui.protocol.events import LRFIND, Progress, RunStarted, Telemetry, format_threads
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.protocol.validation import find_validation, format_validation, training_note
+from fmnist_tui.tui.screens.train.outcome import (
+    Outcome,
+    describe_outcome,
+    describe_preparation,
+    describe_status,
+)
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.util.formatting import format_duration, format_percent
 from fmnist_tui.util.text import safe_text
 
 SHOWN_OTHER_CPUS = 0.25
-NO_RUN = "no run yet: space starts one with these settings"
-PREPARING = "preparing: the dataset is being loaded; the log shows each step"
 
 
 class RunProgress(IncrementalWidget):
-    """Two bars and below them the figures of a run."""
+    """Two bars and below them the figures of a run; before it what is being prepared, after it
+    how it has ended."""
 
     DEFAULT_CSS = "RunProgress { height: 4; }"
 
     def __init__(self, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id, classes=classes)
-        self._bars = Progress(
+        self._bars = ProgressBars(
             TextColumn("{task.description}"),
             BarColumn(None, style="bar.back", complete_style="cyan", finished_style="green"),
             TaskProgressColumn("{task.percentage:>3.0f} %"),
@@ -44,21 +49,26 @@ class RunProgress(IncrementalWidget):
         self._epoch_task = self._bars.add_task("epoch", total=1, note="")
         self._run_task = self._bars.add_task("run", total=1, note="")
         self._figures: list[str] = []
-        self._has_run = False
-        self._hint = NO_RUN
+        self._preparation = ""
+        self._outcome: Outcome | None = None
         # An ensemble has no steps.
         self._has_steps = True
 
     def show(self, feed: RunFeed | None) -> None:
-        started = feed.state.started if feed is not None else None
-        self._has_run = started is not None
-        self._hint = PREPARING if feed is not None and feed.is_live else NO_RUN
-        if feed is not None and started is not None:
-            self._update_bars(feed, started)
-            self._figures = [
-                *training_figures(feed.state, feed.status),
-                *machine_figures(feed.state),
-            ]
+        self._outcome, self._preparation, self._figures = None, "", []
+        self._has_steps = False
+        if feed is not None:
+            started = feed.state.started
+            if not feed.is_live:
+                self._outcome = describe_outcome(feed)
+            elif not feed.has_started:
+                self._preparation = describe_preparation(feed)
+            elif started is not None:
+                self._update_bars(feed, started)
+                self._figures = [
+                    *training_figures(feed.state, describe_status(feed)),
+                    *machine_figures(feed.state),
+                ]
         self.repaint()
 
     def _update_bars(self, feed: RunFeed, started: RunStarted) -> None:
@@ -68,14 +78,12 @@ class RunProgress(IncrementalWidget):
         total = max(1, started.total_steps)
         done = state.step >= total
         epoch = min(started.epochs, state.step // per_epoch + (0 if done else 1))
-        speed = state.images_per_second if feed.is_live else state.mean_images_per_second
-        left = state.eta_seconds if feed.is_live else None
+        left = state.eta_seconds
         self._bars.update(
             self._epoch_task,
             description=f"epoch {epoch}/{started.epochs}",
             completed=per_epoch if done else state.step % per_epoch,
             total=per_epoch,
-            note=f"{speed:,.0f} images/s" if speed else "",
             # A search is a single epoch.
             visible=started.kind != LRFIND,
         )
@@ -89,13 +97,45 @@ class RunProgress(IncrementalWidget):
         )
 
     def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
-        if not self._has_run:
-            return self._strips(Text(self._hint, style="dim"), width, base)
+        if self._outcome is not None:
+            return self._outcome_strips(self._outcome, width, height, base)
+        if self._preparation:
+            lines = textwrap.wrap(self._preparation, max(1, width))
+            return [Strip([Segment(line, base)]) for line in lines]
         bars: list[Strip] = []
         if self._has_steps:
             bars = self._strips(self._bars.make_tasks_table(self._bars.tasks), width, base)
         lines = wrap_parts(self._figures, width)[: height - len(bars)]
         return [*bars, *(Strip([Segment(line, base)]) for line in lines)]
+
+    def _outcome_strips(
+        self, outcome: Outcome, width: int, height: int, base: Style
+    ) -> list[Strip]:
+        """The headline above, the keys below, and between them what there is room for."""
+        colour = self.app.theme_variables[outcome.colour][:7]
+        sign = f"{outcome.sign} "
+        head, *more = textwrap.wrap(outcome.headline, max(1, width - len(sign)))
+        title = base + Style(color=colour, bold=True)
+        strips = [Strip([Segment(sign + head, title)])]
+        strips += [Strip([Segment(" " * len(sign) + line, title)]) for line in more]
+        keys = self._key_strips(outcome, width, base)
+        room = max(0, height - len(strips) - len(keys))
+        lines = wrap_parts(outcome.lines, width)[:room]
+        return [*strips, *(Strip([Segment(line, base)]) for line in lines), *keys]
+
+    def _key_strips(self, outcome: Outcome, width: int, base: Style) -> list[Strip]:
+        accent = base + Style(color=self.app.theme_variables["accent"][:7], bold=True)
+        rows: list[list[Segment]] = []
+        column = width
+        for key, about in outcome.keys:
+            size = len(key) + len(about) + 1
+            if column + 2 + size > width:
+                rows.append([])
+                column = -2
+            gap = " " * 2 if column > 0 else ""
+            rows[-1] += [Segment(gap + key, accent), Segment(f" {about}", base)]
+            column += 2 + size
+        return [Strip(row) for row in rows]
 
     def _strips(self, renderable: RenderableType, width: int, base: Style) -> list[Strip]:
         console = self.app.console
@@ -114,9 +154,17 @@ def wrap_parts(parts: Sequence[str], width: int) -> list[str]:
     return lines
 
 
+def _latest_progress(state: RunState) -> Progress | None:
+    """The latest progress of this session: that of an earlier one tells nothing of now."""
+    progress, started = state.progress, state.started
+    return progress if progress and started and progress.t >= started.t else None
+
+
 def training_figures(state: RunState, status: str) -> list[str]:
-    """Status, step, loss, accuracies and learning rate."""
-    parts = [status]
+    """Status, speed, step, loss, accuracies and learning rate."""
+    parts, progress = [status], _latest_progress(state)
+    if progress is not None:
+        parts.append(f"{progress.images_per_second:,.0f} images/s")
     if state.started is not None and not state.started.total_steps:
         parts += [safe_text(state.started.model, 40), f"{state.started.parameters:,} parameters"]
         for split in ("val", "test"):
@@ -125,8 +173,8 @@ def training_figures(state: RunState, status: str) -> list[str]:
                 parts.append(f"{split} {format_percent(evaluated.accuracy)}")
     elif state.started is not None:
         parts.append(f"step {state.step:,}/{state.started.total_steps:,}")
-    if state.progress is not None:
-        parts.append(f"loss {state.progress.loss:.3f}")
+    if progress is not None:
+        parts.append(f"loss {progress.loss:.3f}")
     if state.epochs and state.epochs[-1].val_accuracy is not None:
         note = training_note(state.started)
         parts.append(f"val {format_validation(state.epochs[-1].val_accuracy, note)}")
@@ -147,9 +195,9 @@ def machine_figures(state: RunState) -> list[str]:
             parts.append(format_threads(state.threads, state.started.cpus))
     if state.telemetry is not None:
         parts += telemetry_figures(state.telemetry)
-    if state.progress is not None:
-        parts.append(f"step {state.progress.step_ms:.1f} ms")
-        parts.append(f"data wait {state.progress.wait_ms:.1f} ms")
+    if (progress := _latest_progress(state)) is not None:
+        parts.append(f"step {progress.step_ms:.1f} ms")
+        parts.append(f"data wait {progress.wait_ms:.1f} ms")
     return parts
 
 

@@ -29,6 +29,7 @@ from fmnist_tui.tui.screens.train.form_controller import FormController
 from fmnist_tui.tui.screens.train.log import LogPane, RunLog
 from fmnist_tui.tui.screens.train.lr_panel import LrPanel
 from fmnist_tui.tui.screens.train.lr_search import LrSearchController
+from fmnist_tui.tui.screens.train.next_run import NextRun, NextRunPane
 from fmnist_tui.tui.screens.train.probe_images import ProbeImages, ProbePane
 from fmnist_tui.tui.screens.train.progress import RunProgress
 from fmnist_tui.tui.screens.train.to_copy import training_to_copy
@@ -88,6 +89,7 @@ class TrainScreen(ImageScreen):
         self._lr_search = LrSearchController(
             self, self._form, self._valid_config, self._show_lr_search
         )
+        self._next_run = NextRun(self, self._form)
         self._run_log = RunLog()
         self._probes = ProbeImages(self)
         self._view = VIEWS[0]
@@ -95,10 +97,9 @@ class TrainScreen(ImageScreen):
 
     def panes(self) -> Iterable[Widget]:
         with Horizontal(id="columns"):
-            form = Form(self.draft, id="settings", classes="pane view")
-            form.border_title = "settings"
-            yield form
+            yield Form(self.draft, id="settings", classes="pane view")
             with Vertical(id="run", classes="view"):
+                yield NextRunPane(classes="pane")
                 yield LrPanel(classes="pane")
                 yield RunCharts(self.app_state.settings, id="charts")
                 yield RunProgress(classes="pane")
@@ -148,6 +149,9 @@ class TrainScreen(ImageScreen):
         """Draw everything: another run is followed, or the screen is shown again."""
         if not self.is_current:
             return
+        self.set_class(feed is None, "-idle")
+        if feed is None:
+            self._next_run.read()
         self._lr_search.set_feed(feed)
         if feed is not None and feed is not self._last_feed:
             self._form.follow(feed)
@@ -158,9 +162,11 @@ class TrainScreen(ImageScreen):
             self._show_view("run", focus=self.app.size.width < FOLD_BELOW)
         self._last_feed = feed
 
-    @on(FieldList.FieldChanged)
+    @on(Form.DraftShown)
     def _mark_form(self) -> None:
-        self._form.mark_difference(self.app_state.feed)
+        self._form.mark_differences(self.app_state.feed)
+        if self.app_state.feed is None:
+            self._next_run.show()
 
     def _update_feed(self, feed: RunFeed) -> None:
         # Signals arrive late: another run may be followed by now.
@@ -178,7 +184,10 @@ class TrainScreen(ImageScreen):
         set_border_titles(self._progress, safe_text(title, 200))
         self._charts.show(None if self._lr_search.is_open else feed, live=live)
         self._probes.show(feed)
-        self._run_state = feed and (feed.is_live, feed.is_own, feed.kind, feed.folder is not None)
+        run_state = feed and (feed.is_live, feed.is_own, feed.kind, feed.folder is not None)
+        if run_state != self._run_state:
+            self._run_state = run_state
+            self._mark_form()
 
     # -- keys -----------------------------------------------------------------------------------
 
@@ -192,6 +201,7 @@ class TrainScreen(ImageScreen):
             "stop": live,
             "resume": training and not live and feed is not None and feed.folder is not None,
             "copy_settings": feed is not None,
+            "view": feed is not None,
         }
         return enabled.get(action, True) or None
 
