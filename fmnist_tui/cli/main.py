@@ -27,6 +27,7 @@ from fmnist_tui.util.text import safe_lines, safe_text
 # `add_arguments(parser)` and `run(args)`, which returns the exit status, or None for 0.
 COMMANDS = {
     "dashboard": "open the dashboard (also without any command)",
+    "tour": "two minutes through all screens of the dashboard, on drawn sketches",
     "attach": "open the dashboard on a live run",
     "data": "list, download and show datasets",
     "train": "train a recipe, a config file or your own settings",

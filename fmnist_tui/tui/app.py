@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from textual import events
@@ -14,6 +15,7 @@ from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.signal import Signal
+from textual.widget import Widget
 
 from fmnist_tui.config import recipes
 from fmnist_tui.config.notifications import BELL, NOTIFICATION
@@ -79,7 +81,7 @@ class Dashboard(App[int]):
     """`fmnist-tui` in a terminal; the app's return value is the exit status."""
 
     TITLE = "fmnist-tui"
-    CSS_PATH = "app.tcss"
+    CSS_PATH = Path(__file__).with_name("app.tcss")
     ENABLE_COMMAND_PALETTE = True
     COMMANDS = {PaletteCommands}
     NOTIFICATION_TIMEOUT = 4
@@ -121,6 +123,10 @@ class Dashboard(App[int]):
     @property
     def tabs(self) -> Sequence[Tab]:
         return [tab._replace(key=key_name(f"show.{tab.name}")) for tab in TABS]
+
+    def docked_panels(self) -> Iterable[Widget]:
+        """Widgets that every screen shows between its panes and its keys."""
+        return ()
 
     # -- Textual's hooks --------------------------------------------------------
 
@@ -378,6 +384,9 @@ class Dashboard(App[int]):
 
     def action_interrupt(self) -> None:
         self.start_flow(self.quit_flow.interrupt())
+
+    def action_tour(self) -> None:
+        self.quit_flow.begin_tour()
 
     def action_detach(self) -> None:
         self.start_flow(self.quit_flow.detach())

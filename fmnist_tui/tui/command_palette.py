@@ -110,6 +110,8 @@ class PaletteCommands(Provider):
             Entry(f"Go to {tab.title}", f"key {tab.key}", partial(context.show, tab.name))
             for tab in context.tabs
         ]
+        about = "two minutes through all screens, on sketches"
+        entries.append(Entry("Tour", about, context.action_tour))
         entries.append(Entry("Theme…", "choose the colours", self._choose_theme))
         # An unreadable folder must not empty the palette.
         with contextlib.suppress(UserError):

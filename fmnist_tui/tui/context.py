@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from textual.content import Content
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.signal import Signal
+from textual.widget import Widget
 from textual.worker import Worker
 
 from fmnist_tui.config.plans import Plan
@@ -48,6 +49,10 @@ class DashboardContext(Protocol):
     @property
     def tabs(self) -> Sequence[Tab]:
         """The screens, in the order of their keys."""
+        ...
+
+    def docked_panels(self) -> Iterable[Widget]:
+        """Widgets that every screen shows between its panes and its keys."""
         ...
 
     @property
@@ -113,4 +118,5 @@ class DashboardContext(Protocol):
         *,
         group: str = "",
     ) -> Worker[Result]: ...
+    def action_tour(self) -> None: ...
     def quit_now(self, mode: QuitMode, code: int) -> None: ...

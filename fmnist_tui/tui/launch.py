@@ -7,7 +7,9 @@ import contextlib
 import os
 import signal
 import sys
+import tempfile
 from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from textual.driver import Driver
@@ -20,13 +22,17 @@ from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.commands import Detach
 from fmnist_tui.protocol.events import DETACHED, FAILED, FINISHED
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.sweeps.storage import VARIABLE as STORAGE
 from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.screens.data.loading import SKETCHES
 from fmnist_tui.tui.state.app_state import AppState, QuitMode
-from fmnist_tui.tui.state.job import end_all
+from fmnist_tui.tui.state.dataset_load import DatasetFetch
+from fmnist_tui.tui.state.job import STOP_SECONDS, end_all
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.state.settings import Settings
 from fmnist_tui.tui.terminal import browser_driver, signals, stdio, terminal_driver
 from fmnist_tui.tui.terminal.gc_tuning import short_collections
+from fmnist_tui.tui.tour.app import TourDashboard
 from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.formatting import format_count
 from fmnist_tui.util.paths import settings_dir
@@ -46,36 +52,112 @@ def open_dashboard(
 ) -> int:
     """Show the dashboard until the user quits; returns the exit status. `size` is given for a
     browser; in a terminal the size is the terminal's."""
+    fetch: DatasetFetch | None = None
+    while True:
+        printed: deque[str] = deque(maxlen=LOG_LINES)
+        session = Session(runs_dir, data_dir)
+        settings = Settings.load(settings_dir())
+        app_state = AppState(runs_dir, data_dir, session, settings, ascii_only, printed)
+        app_state.fetch, app_state.is_in_browser = fetch, size is not None
+        app_state.notifications = load_notifications()
+        if app_state.notifications.problem:
+            settings.warnings.append(app_state.notifications.problem)
+        if attach is not None:
+            app_state.feed, app_state.selected_run = RunFeed.open(attach), attach
+        try:
+            failure = _run_app(app_state, "train" if attach is not None else "data", size)
+            _report_failure(app_state, failure, debug=debug)
+            _finish_run(app_state)
+        finally:
+            fetch = app_state.fetch
+            if fetch is not None and not app_state.wants_tour:
+                fetch.end()
+            settings.flush()
+            for warning in settings.warnings:
+                _print(warning)
+            session.close()
+        if not app_state.wants_tour:
+            return app_state.exit_code
+        status = open_tour(data_dir, ascii_only=ascii_only, debug=debug, fetch=fetch)
+        if status:
+            return status
+        attach = None
+
+
+def open_tour(
+    data_dir: Path,
+    *,
+    ascii_only: bool = False,
+    debug: bool = False,
+    fetch: DatasetFetch | None = None,
+) -> int:
+    """Show the tour, whose runs are in a folder of their own that is removed at its end; returns
+    the exit status. A `fetch` that has begun before goes on."""
     printed: deque[str] = deque(maxlen=LOG_LINES)
-    session = Session(runs_dir, data_dir)
-    settings = Settings.load(settings_dir())
-    app_state = AppState(runs_dir, data_dir, session, settings, ascii_only, printed)
-    app_state.notifications = load_notifications()
-    if app_state.notifications.problem:
-        settings.warnings.append(app_state.notifications.problem)
-    if attach is not None:
-        app_state.feed, app_state.selected_run = RunFeed.open(attach), attach
+    # Nothing that is chosen on the tour is kept.
+    user = Settings.load(settings_dir())
+    settings = Settings(None, {**user.values, "dataset": SKETCHES}, user.keymap)
+    with (
+        tempfile.TemporaryDirectory(prefix="fmnist-tui-tour-", ignore_cleanup_errors=True) as name,
+        _environment(STORAGE, ""),
+    ):
+        runs_dir = Path(name) / "runs"
+        runs_dir.mkdir()
+        with Session(runs_dir, data_dir) as session:
+            app_state = AppState(runs_dir, data_dir, session, settings, ascii_only, printed)
+            app_state.fetch = fetch
+            failure = _run_app(app_state, "data", None, TourDashboard, _end_everything)
+            _report_failure(app_state, failure, debug=debug)
+            _end_everything(app_state)
+    return app_state.exit_code
+
+
+@contextlib.contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """An environment variable with another value."""
+    before = os.environ.get(name)
+    os.environ[name] = value
     try:
-        failure = _run_app(app_state, "train" if attach is not None else "data", size)
-        if failure:
-            app_state.quit_mode, app_state.exit_code = QuitMode.DETACH, 1
-            _print(f"the dashboard failed: {failure}" + ("" if debug else " (--debug shows where)"))
-            if debug:
-                for line in printed:
-                    _print(strip_style(line))
-        _finish_run(app_state)
-        return app_state.exit_code
+        yield
     finally:
-        if app_state.fetch is not None:
-            app_state.fetch.end()
-        settings.flush()
-        for warning in settings.warnings:
-            _print(warning)
-        session.close()
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
-def _run_app(app_state: AppState, first: str, size: browser_driver.Size | None) -> str:
-    """Run the app to its end; returns why it failed, or an empty string."""
+def _report_failure(app_state: AppState, failure: str, *, debug: bool) -> None:
+    """Print why the app has ended, if not because the user quit."""
+    if failure:
+        app_state.quit_mode, app_state.exit_code = QuitMode.DETACH, 1
+        _print(f"the dashboard failed: {failure}" + ("" if debug else " (--debug shows where)"))
+        if debug:
+            for line in app_state.printed:
+                _print(strip_style(line))
+
+
+def _end_everything(app_state: AppState) -> None:
+    """End the jobs and the run of the tour, of which nothing is kept."""
+    for job in app_state.running_jobs:
+        job.cancel()
+        job.cancel()  # it need not save anything
+        job.wait(STOP_SECONDS)
+    training = app_state.feed.training if app_state.feed is not None else None
+    if training is not None and not training.is_done:
+        training.stop("the tour is over")
+        with contextlib.suppress(KeyboardInterrupt):
+            training.wait()
+
+
+def _run_app(
+    app_state: AppState,
+    first: str,
+    size: browser_driver.Size | None,
+    dashboard: type[Dashboard] = Dashboard,
+    finish: Callable[[AppState], None] | None = None,
+) -> str:
+    """Run the app to its end; returns why it failed, or an empty string. `finish` ends what has
+    been started, where the screen does not close in time."""
     leaving = app_state.leaving
 
     def handle_signals() -> None:
@@ -102,7 +184,7 @@ def _run_app(app_state: AppState, first: str, size: browser_driver.Size | None) 
         screen.restore()
         sys.stderr = sys.__stderr__  # Textual has replaced it
         _print("the screen did not close in time")
-        _finish_run(app_state)
+        (finish or _finish_run)(app_state)
         app_state.settings.flush()
         os._exit(app_state.exit_code)
 
@@ -115,7 +197,7 @@ def _run_app(app_state: AppState, first: str, size: browser_driver.Size | None) 
             driver: type[Driver] = terminal_driver.driver_class(screen.give_up)
         else:
             driver = browser_driver.driver_class(handle_signals)
-        app = Dashboard(app_state, first, driver)
+        app = dashboard(app_state, first, driver)
         try:
             result = asyncio.run(run())
         except (OSError, KeyboardInterrupt) as error:

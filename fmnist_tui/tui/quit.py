@@ -50,6 +50,17 @@ class QuitFlow:
         else:
             await self.quit(_INTERRUPTED)
 
+    def begin_tour(self) -> None:
+        """Close for the tour, which has runs of its own; the dashboard opens again after it."""
+        state = self._app_state
+        if state.is_in_browser:
+            self._context.notify("the tour needs a terminal: fmnist-tui tour")
+        elif state.is_training or state.running_jobs:
+            self._context.notify("a run or a job is in progress: the tour opens when it has ended")
+        else:
+            state.wants_tour = True
+            self._context.quit_now(QuitMode.STOP, 0)
+
     async def detach(self) -> None:
         """Quit; this process's run continues without a terminal."""
         feed = self._app_state.feed

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from fmnist_tui.cli.support import options
+from fmnist_tui.cli.support import console, options
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.util.errors import UsageError
 
@@ -16,23 +16,22 @@ FRAMES = "500"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_common(parser, json=False)
-    about = "draw with ASCII characters only [on terminals without Unicode]"
-    parser.add_argument("--ascii", action="store_true", help=about)
+    add_ascii(parser)
     # Given by `serve`: the size of the browser's terminal.
     parser.add_argument("--in-browser", type=_parse_size, help=argparse.SUPPRESS)
 
 
+def add_ascii(parser: argparse.ArgumentParser) -> None:
+    about = "draw with ASCII characters only [on terminals without Unicode]"
+    parser.add_argument("--ascii", action="store_true", help=about)
+
+
 def open_dashboard(args: argparse.Namespace, attach: RunFolder | None = None) -> int:
     """Open the dashboard, on a run if one is given."""
-    if args.in_browser is None and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError("the dashboard needs a terminal; `fmnist-tui train` trains without one")
-    os.environ.setdefault("TEXTUAL_FPS", FRAMES)
+    prepare(needs_terminal=args.in_browser is None)
     from fmnist_tui.tui import launch
-    from fmnist_tui.tui.state import config_draft
     from fmnist_tui.tui.terminal import ascii_filter
 
-    # An invalid setting in the environment is reported before the screen opens.
-    config_draft.default_values()
     return launch.open_dashboard(
         options.runs_dir(args),
         options.data_dir(args),
@@ -41,6 +40,32 @@ def open_dashboard(args: argparse.Namespace, attach: RunFolder | None = None) ->
         size=args.in_browser,
         debug=args.debug,
     )
+
+
+def open_tour(args: argparse.Namespace) -> int:
+    """Open the tour."""
+    prepare(needs_terminal=True)
+    from fmnist_tui.tui import launch
+    from fmnist_tui.tui.terminal import ascii_filter
+
+    status = launch.open_tour(
+        options.data_dir(args),
+        ascii_only=args.ascii or ascii_filter.needs_ascii(),
+        debug=args.debug,
+    )
+    console.note("the runs of the tour are removed; `fmnist-tui` opens the dashboard")
+    return status
+
+
+def prepare(needs_terminal: bool) -> None:
+    """Report what would prevent the dashboard, before its screen opens."""
+    if needs_terminal and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("the dashboard needs a terminal; `fmnist-tui train` trains without one")
+    os.environ.setdefault("TEXTUAL_FPS", FRAMES)
+    from fmnist_tui.tui.state import config_draft
+
+    # An invalid setting in the environment is reported before the screen opens.
+    config_draft.default_values()
 
 
 def _parse_size(text: str) -> tuple[int, int]:

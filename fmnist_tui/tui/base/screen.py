@@ -88,6 +88,7 @@ class DashboardScreen(ResizableScreen[None]):
         yield NavBar()
         with Container(id="panes"):
             yield from self.panes()
+        yield from self.context.docked_panels()
         yield TooSmall(id="too-small")
         yield KeyBar()
 

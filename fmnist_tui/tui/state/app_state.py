@@ -70,6 +70,9 @@ class AppState:
     # The plan that is being run, if it has more than one run.
     plan: Plan | None = None
     quit_mode: QuitMode = QuitMode.STOP
+    is_in_browser: bool = False
+    # The dashboard closes for the tour, and opens again after it.
+    wants_tour: bool = False
     jobs: list[BackgroundJob] = field(default_factory=list)
     # The jobs that the dashboard ends when it quits.
     jobs_to_end: list[BackgroundJob] = field(default_factory=list)

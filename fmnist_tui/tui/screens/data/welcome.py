@@ -50,6 +50,7 @@ class WelcomePane(VerticalScroll):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space", "screen.first_training", "Train", id="welcome.train"),
         Binding("enter", "screen.first_images", "Images", id="welcome.images"),
+        Binding("T", "app.tour", "Tour", id="welcome.tour"),
         Binding("escape", "screen.cancel_load", "Cancel", show=False, id="welcome.cancel"),
     ]
     _about = getters.query_one("#about", Static)
@@ -146,6 +147,7 @@ def format_keys(fetch: DatasetFetch, training: FirstTraining) -> Iterator[Conten
     yield _key("welcome.images", "look at the images" if is_here else "look at the sketches")
     if not is_here and not fetch.is_running:
         yield _key("data.fetch", f"try to fetch {title(fetch.name)} again")
+    yield _key("welcome.tour", "a tour of two minutes through all screens, on sketches")
     yield _key("data.dataset", "choose another dataset, also images of your own")
 
 
