@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from fmnist_tui.util.errors import ERROR_PREFIX
 from fmnist_tui.util.text import safe_text
@@ -23,6 +23,25 @@ if TYPE_CHECKING:
 
 # Tables written to a file or pipe get this width, so that nothing is cut off.
 FILE_WIDTH = 200
+
+
+_is_plain = False
+
+
+def use_plain() -> None:
+    """From now on print to a terminal as to a file: no colours, no bars, no charts."""
+    global _is_plain
+    _is_plain = True
+    console.cache_clear()
+
+
+def is_plain() -> bool:
+    return _is_plain
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether what is written there may be coloured, and drawn again."""
+    return stream.isatty() and not _is_plain
 
 
 def line(text: str = "") -> None:
@@ -55,10 +74,8 @@ def print_json(value: Any) -> None:
 
 def print_csv(values: Iterable[object]) -> None:
     """Print a row of CSV: a file gets names as they are, a terminal none that control it."""
-    is_terminal = sys.stdout.isatty()
-    row = (
-        safe_text(value) if is_terminal and isinstance(value, str) else value for value in values
-    )
+    is_shown = sys.stdout.isatty()
+    row = (safe_text(value) if is_shown and isinstance(value, str) else value for value in values)
     csv.writer(sys.stdout).writerow(row)
     sys.stdout.flush()
 
@@ -108,8 +125,15 @@ def console(stderr: bool = False) -> Console:
             raise BrokenPipeError  # rich would end the program
 
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else FILE_WIDTH
-    return PipeConsole(stderr=stderr, highlight=False, markup=False, emoji=False, width=width)
+    width = None if is_terminal(stream) else FILE_WIDTH
+    return PipeConsole(
+        stderr=stderr,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=width,
+        force_terminal=False if _is_plain else None,
+    )
 
 
 def create_table(
@@ -154,7 +178,7 @@ def has_unicode() -> bool:
 
 def colour_depth() -> Colours:
     """The colours that standard output can show: truecolor, 256, 16 or none."""
-    if not sys.stdout.isatty() or console().no_color:
+    if not is_terminal(sys.stdout) or console().no_color:
         return "none"
     depths: dict[str, Colours] = {"truecolor": "truecolor", "256": "256", "standard": "16"}
     return depths.get(console().color_system or "", "none")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.util import paths
 from fmnist_tui.util.errors import UsageError
 
 # At most this many paints a second: a key waits for the next one, often for two.
@@ -17,6 +19,10 @@ FRAMES = "500"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_common(parser, json=False)
     add_ascii(parser)
+    about = "lines of text and a prompt for words, no screen: for screen readers and pipes"
+    parser.add_argument("--plain", action="store_true", help=about)
+    about = "with --plain: tell of an epoch in progress this often, 0 for never [30]"
+    parser.add_argument("--every", type=float, default=30.0, metavar="SECONDS", help=about)
     # Given by `serve`: the size of the browser's terminal.
     parser.add_argument("--in-browser", type=_parse_size, help=argparse.SUPPRESS)
 
@@ -28,6 +34,8 @@ def add_ascii(parser: argparse.ArgumentParser) -> None:
 
 def open_dashboard(args: argparse.Namespace, attach: RunFolder | None = None) -> int:
     """Open the dashboard, on a run if one is given."""
+    if args.plain:
+        return _open_plain(args, attach)
     prepare(needs_terminal=args.in_browser is None)
     from fmnist_tui.tui import launch
     from fmnist_tui.tui.terminal import ascii_filter
@@ -60,12 +68,25 @@ def open_tour(args: argparse.Namespace) -> int:
 def prepare(needs_terminal: bool) -> None:
     """Report what would prevent the dashboard, before its screen opens."""
     if needs_terminal and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError("the dashboard needs a terminal; `fmnist-tui train` trains without one")
+        raise UsageError(
+            "the dashboard needs a terminal; `fmnist-tui train` trains without one,"
+            " `fmnist-tui --plain` takes words"
+        )
     os.environ.setdefault("TEXTUAL_FPS", FRAMES)
     from fmnist_tui.tui.state import config_draft
 
     # An invalid setting in the environment is reported before the screen opens.
     config_draft.default_values()
+
+
+def _open_plain(args: argparse.Namespace, attach: RunFolder | None) -> int:
+    from fmnist_tui.cli.plain.prompt import PlainPrompt
+
+    runs_dir = options.runs_dir(args).absolute()
+    # The commands that the prompt runs use the same folders.
+    os.environ[paths.RUNS_VARIABLE] = str(runs_dir)
+    os.environ[paths.DATA_VARIABLE] = str(options.data_dir(args).absolute())
+    return PlainPrompt(runs_dir, args.every or math.inf).run(attach)
 
 
 def _parse_size(text: str) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fmnist_tui.cli.support.console import console, note
+from fmnist_tui.cli.support.console import console, is_terminal, note
 from fmnist_tui.util.formatting import format_duration
 from fmnist_tui.util.progress import FORMAT_VARIABLE, OnProgress
 from fmnist_tui.util.text import safe_text
@@ -55,7 +55,7 @@ def wants_json() -> bool:
 
 def has_live_terminal() -> bool:
     """Whether standard error is a terminal that can redraw a bar in place."""
-    return sys.stderr.isatty() and not console(stderr=True).is_dumb_terminal
+    return is_terminal(sys.stderr) and not console(stderr=True).is_dumb_terminal
 
 
 @contextlib.contextmanager

@@ -132,6 +132,8 @@ def _print_losses(state: RunState) -> None:
 
 
 def _print_chart(title: str, lines: list[Line], xlabel: str, *, numbers: str = NUMBERS) -> None:
+    if console.is_plain():
+        return
     chart = format_chart(
         title,
         lines,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Self
 
 from fmnist_tui.cli.support import progress
@@ -126,18 +127,21 @@ def format_probe(event: events.LrProbed, state: RunState) -> str:
 class PlainView(TrainingView):
     """A line every few seconds, for logs and pipes."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, print_line: Callable[[str], None] = note, seconds: float = LINE_SECONDS
+    ) -> None:
+        self._print, self._seconds = print_line, seconds
         self._last_line = 0.0
 
     def show_notice(self, message: str) -> None:
-        note(message)
+        self._print(message)
 
     def _is_line_due(self) -> bool:
-        return time.monotonic() - self._last_line >= LINE_SECONDS
+        return time.monotonic() - self._last_line >= self._seconds
 
     def _print_progress(self, line: str) -> None:
         self._last_line = time.monotonic()
-        note(line)
+        self._print(line)
 
     def on_load_step(self, step: LoadStep) -> None:
         if step.state != "progress" or self._is_line_due():
@@ -145,7 +149,7 @@ class PlainView(TrainingView):
 
     def on_event(self, event: events.Event, state: RunState) -> None:
         if (line := format_event(event, state)) is not None:
-            note(line)
+            self._print(line)
         if not self._is_line_due():
             return
         if isinstance(event, events.LrProbed):

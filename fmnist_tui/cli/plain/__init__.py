@@ -1,0 +1,1 @@
+"""The program as lines of text, for screen readers and pipes."""
