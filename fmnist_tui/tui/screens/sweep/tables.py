@@ -20,6 +20,7 @@ from fmnist_tui.tui.widgets.columns import (
     format_row,
     total_width,
 )
+from fmnist_tui.util.class_names import short_names
 from fmnist_tui.util.formatting import NO_VALUE, format_duration, format_percent
 from fmnist_tui.util.text import safe_text
 
@@ -106,7 +107,7 @@ def trial_columns(study: Snapshot | None, width: int) -> list[Column]:
     why = Column("why", "", max(1, min(_MAX_REASON, reason)), 0)
     for left_out, title_width in _ROOM:
         settings = [
-            Column(f"={key}", key, max(min(len(key), title_width), value_width), 1, right=True)
+            _setting_column(key, max(min(len(key), title_width), value_width))
             for key, value_width in widths.items()
         ]
         columns = [column for column in _TRIAL_COLUMNS if column.key not in left_out] + settings
@@ -117,6 +118,11 @@ def trial_columns(study: Snapshot | None, width: int) -> list[Column]:
     room = max(_MIN_SETTINGS_WIDTH, width - total_width(kept) - GAP)
     joined = Column("settings", "settings", max(_MIN_SETTINGS_WIDTH, min(room, longest)), 0)
     return fit_columns([*_TRIAL_COLUMNS, joined], width)
+
+
+def _setting_column(key: str, width: int) -> Column:
+    (title,) = short_names((key,), width)
+    return Column(f"={key}", title, width, 1, right=True)
 
 
 def _value_width(key: str, trials: Sequence[TrialView]) -> int:
