@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy.typing as npt
 from textual import events, on
@@ -16,12 +16,12 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.style import Style
-from textual.widget import Widget
 
 from fmnist_tui.render.contact_sheet import FULL, SMALL, TINY
 from fmnist_tui.render.renderers import draw_image
 from fmnist_tui.tui.widgets.empty_text import empty_text_line
 from fmnist_tui.tui.widgets.image_view import background, known_renderer, to_strips
+from fmnist_tui.tui.widgets.incremental import QuietTitles
 
 # Zoom levels, largest first: columns and rows of a 28×28 image, lines of text below it.
 ZOOMS = {"full": (FULL, 14, 2), "small": (SMALL, 7, 2), "tiny": (TINY, 4, 1)}
@@ -102,7 +102,7 @@ class TileMessage(Message):
         return self.gallery
 
 
-class Gallery(Widget, can_focus=True):
+class Gallery(QuietTitles, can_focus=True):
     """Numbered tiles, a page at a time, with a cursor on one of them."""
 
     DEFAULT_CSS = "Gallery { height: 1fr; min-height: 3; }"
@@ -132,8 +132,6 @@ class Gallery(Widget, can_focus=True):
     count = 0
     _fetch: FetchTile | None = None
     _empty = ""
-    _labels = (Content(""), Content(""))
-    _setting_titles = False
     _cached_for: object = None
 
     def __init__(self, **options: Any) -> None:
@@ -156,27 +154,6 @@ class Gallery(Widget, can_focus=True):
         """Load the tiles again."""
         self._cache.clear()
         self.refresh()
-
-    def label(self, title: Content, subtitle: Content) -> None:
-        """Set the border titles, redrawing only the border and no image."""
-        if self._labels != (title, subtitle):
-            self._labels = (title, subtitle)
-            self._setting_titles = True
-            self.border_title, self.border_subtitle = title, subtitle
-            self._setting_titles = False
-
-    def refresh(
-        self,
-        *regions: Region,
-        repaint: bool = True,
-        layout: bool = False,
-        recompose: bool = False,
-    ) -> Self:
-        if self._setting_titles:
-            width, height = self.outer_size
-            above = Region(0, 0, width, 1).translate(-self.content_offset)
-            regions = (above, above.translate((0, height - 1)))
-        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
     def go_to(self, number: int) -> None:
         """Move the cursor to a tile and show its page."""

@@ -70,6 +70,34 @@ class IncrementalWidget(Widget):
         return self.size, self.rich_style, self.app.theme, self.has_focus
 
 
+class QuietTitles(Widget):
+    """A widget whose border titles can change without a redraw of what is inside."""
+
+    _labels = (Content(""), Content(""))
+    _setting_titles = False
+
+    def label(self, title: Content, subtitle: Content) -> None:
+        """Set the border titles, redrawing only the border."""
+        if self._labels != (title, subtitle):
+            self._labels = (title, subtitle)
+            self._setting_titles = True
+            self.border_title, self.border_subtitle = title, subtitle
+            self._setting_titles = False
+
+    def refresh(
+        self,
+        *regions: Region,
+        repaint: bool = True,
+        layout: bool = False,
+        recompose: bool = False,
+    ) -> Self:
+        if self._setting_titles:
+            width, height = self.outer_size
+            above = Region(0, 0, width, 1).translate(-self.content_offset)
+            regions = (above, above.translate((0, height - 1)))
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+
 def set_border_titles(pane: Widget, title: str | None = None, subtitle: str | None = None) -> None:
     """Set a pane's border titles if they differ: setting them redraws the whole pane."""
     for name, text in (("border_title", title), ("border_subtitle", subtitle)):

@@ -224,8 +224,12 @@ async def test_the_list_shows_thumbnails_and_marks_what_the_model_is_unsure_of(
         assert view._image is not None and view._image.shape == (28, 28, 1)
         assert len(result.query_one(ProbabilityBars)._ranked) == 10
         await pilot.press("down")
-        await wait_until(pilot, lambda: "no class has 60 %" in result_text(dashboard))
+        await wait_until(pilot, lambda: "all below 60 %" in result_text(dashboard))
         assert "? Bag or Coat" in result_text(dashboard)
+        await pilot.press("o")
+        assert [row.split()[0] for row in rows(dashboard)] == ["b.png", "a.png", "c.png", "d.png"]
+        assert "order: least sure" in str(table.border_subtitle)
+        await pilot.press("o")
         await pilot.press("z")
         assert table.row_height == 7
         await pilot.press("z")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.segment import Segment
 from rich.style import Style
@@ -11,6 +12,7 @@ from rich.text import Text
 from textual import events, on
 from textual.binding import Binding
 from textual.cache import LRUCache
+from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
@@ -27,9 +29,11 @@ from fmnist_tui.tui.widgets.columns import (
     total_width,
 )
 from fmnist_tui.tui.widgets.image_view import background, known_renderer, to_strips
+from fmnist_tui.tui.widgets.incremental import QuietTitles
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.class_names import short_name
 from fmnist_tui.util.formatting import format_percent
+from fmnist_tui.util.sequences import next_item
 from fmnist_tui.util.text import safe_text
 
 # Sizes of thumbnails as the settings file keeps them, in cells across; half as many lines.
@@ -44,23 +48,30 @@ _COLUMNS = (
     Column("share", "share", 7, 2, right=True),
 )
 _MAX_CACHED = 256
+# The order of the images, as the settings file keeps it; the second one puts doubts first.
+NAME, LEAST_SURE = "name", "least sure"
+ORDERS = (NAME, LEAST_SURE)
 
 
-class ImageList(LineTable):
+class ImageList(LineTable, QuietTitles):
     """`show_all` replaces all rows, `show_results` updates some.
 
     A row is a thumbnail with text beside it or, without thumbnails, a line."""
 
     KEYS_TITLE = "Images"
-    BINDINGS = [Binding("z", "size", "Thumbnails", id="predict.thumbnails")]
+    BINDINGS = [
+        Binding("z", "size", "Thumbnails", id="predict.thumbnails"),
+        Binding("o", "order", "Order", id="predict.order"),
+    ]
     renderer: reactive[str] = reactive("halfblock", repaint=False, init=False)
 
-    class SizeChosen(Message):
-        """Thumbnails are to have another size."""
+    class LookChanged(Message):
+        """Thumbnails have another size, or images another order: `show_all` is due."""
 
-    def __init__(self, size: str, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id, classes=classes)
+    def __init__(self, size: str, order: str, **options: Any) -> None:
+        super().__init__(**options)
         self.thumbnails = size if size in SIZES else "small"
+        self.order = order if order in ORDERS else ORDERS[0]
         self._images: dict[str, Pixels] = {}
         self._drawn: LRUCache[str, list[Strip]] = LRUCache(_MAX_CACHED)
         self._drawn_for: object = None
@@ -80,12 +91,32 @@ class ImageList(LineTable):
     def is_at_end(self) -> bool:
         return self.cursor >= len(self.rows) - 1
 
+    @property
+    def is_sorted_when_done(self) -> bool:
+        """Whether the order is that of the results."""
+        return self.order == LEAST_SURE
+
+    def show_counts(self, results: Mapping[Path, Result | None]) -> None:
+        """Say how many images are done, how many of them stand out, and their order."""
+        known = [result for result in results.values() if result is not None]
+        count = f"{len(results):,}"
+        done = "" if len(known) == len(results) else f"{len(known):,} of "
+        unsure = sum(result.is_unsure for result in known)
+        unreadable = sum(bool(result.error) for result in known)
+        parts = [f"{UNSURE_SIGN} {unsure:,} unsure"] if unsure else []
+        parts += [f"✗ {unreadable:,} unreadable"] if unreadable else []
+        parts += [f"order: {self.order}"] if self.order != ORDERS[0] else []
+        self.label(Content(f"Images  {done}{count}"), Content("  ".join(parts)))
+
     def show_all(self, results: Mapping[Path, Result | None]) -> None:
         if self.line_width > 0:
             self._images = {}
             self._drawn.clear()
             self.row_height = max(1, self._across // 2)
-            rows = [(str(file), self._row(file, result)) for file, result in results.items()]
+            items = list(results.items())
+            if self.order == LEAST_SURE:
+                items.sort(key=_sureness)
+            rows = [(str(file), self._row(file, result)) for file, result in items]
             head = Text("") if self._across else format_head(self._columns)
             self.set_rows(head, rows, "waiting for images")
 
@@ -102,7 +133,12 @@ class ImageList(LineTable):
             self.post_message(self.Resized())
 
     def action_size(self) -> None:
-        self.post_message(self.SizeChosen())
+        self.thumbnails = next_item(list(SIZES), self.thumbnails)
+        self.post_message(self.LookChanged())
+
+    def action_order(self) -> None:
+        self.order = next_item(ORDERS, self.order)
+        self.post_message(self.LookChanged())
 
     def validate_renderer(self, renderer: str) -> str:
         return known_renderer(renderer)
@@ -220,3 +256,11 @@ class ImageList(LineTable):
                 strips[number] = whole.adjust_cell_length(across, blank)
             self._drawn[key] = strips
         return strips
+
+
+def _sureness(item: tuple[Path, Result | None]) -> tuple[int, float]:
+    """Sorts by the highest probability; unreadable images and those not predicted yet are last."""
+    result = item[1]
+    if result is None:
+        return 2, 0.0
+    return (0, result.ranked[0][1]) if result.ranked else (1, 0.0)

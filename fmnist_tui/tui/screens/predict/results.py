@@ -27,7 +27,7 @@ _MAX_DETAILED = 64
 _BATCH_SIZE = 4
 # A model is unsure of an image if its most probable class has less than this.
 SURE = 0.6
-UNSURE_SIGN, UNSURE_NOTE = "?", f"unsure: no class has {100 * SURE:.0f} %"
+UNSURE_SIGN, UNSURE_NOTE = "?", f"unsure: all below {100 * SURE:.0f} %"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

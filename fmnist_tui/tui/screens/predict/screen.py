@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from fmnist_tui.tui.base.dialogs import PromptDialog
 from fmnist_tui.tui.base.image_screen import ImageScreen
 from fmnist_tui.tui.screens.predict.draw_pad import DrawPad
 from fmnist_tui.tui.screens.predict.folder_watch import FolderChanged, WatchThread
-from fmnist_tui.tui.screens.predict.image_list import SIZES, ImageList
+from fmnist_tui.tui.screens.predict.image_list import ImageList
 from fmnist_tui.tui.screens.predict.inputs import ImageInput, parse_input
 from fmnist_tui.tui.screens.predict.path_input import PathInput
 from fmnist_tui.tui.screens.predict.predictor import Predictor
@@ -33,7 +33,6 @@ from fmnist_tui.tui.shared.model_picker import pick_model
 from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.paths import expand_home, format_path
-from fmnist_tui.util.sequences import next_item
 from fmnist_tui.util.text import safe_text
 
 NO_MODEL = "no model yet: w chooses a run or a model file; 2, then space, trains one"
@@ -42,8 +41,8 @@ NO_IMAGE = (
 )
 NO_RESULT = "the predicted class is shown here"
 NO_DRAWING = "draw something: it is classified as you draw"
-# The setting that keeps the size of thumbnails.
-THUMBNAILS = "predict.thumbnails"
+# The settings that keep the size of thumbnails and the order of images.
+THUMBNAILS, ORDER = "predict.thumbnails", "predict.order"
 PATH_HINT = "an image file or a folder; empty for the sample images"
 
 
@@ -88,8 +87,8 @@ class PredictScreen(ImageScreen):
         with Container(id="input", classes="pane"):
             yield PathInput(PATH_HINT, id="path")
         with Container(id="body"):
-            size = self.app_state.settings.get(THUMBNAILS)
-            yield ImageList(size, id="files", classes="pane")
+            look = self.app_state.settings.get(THUMBNAILS), self.app_state.settings.get(ORDER)
+            yield ImageList(*look, id="files", classes="pane")
             yield DrawPad(id="pad", classes="pane")
             yield ResultPane(id="result", classes="pane")
 
@@ -147,6 +146,8 @@ class PredictScreen(ImageScreen):
         if self._is_table_shown:
             files = self._predictor.queue.results
             self._table.show_results(result for result in results if result.file in files)
+            if results and self._table.is_sorted_when_done and None not in files.values():
+                self._fill_table()
         self._show()
 
     @on(LineTable.RowHighlighted)
@@ -156,7 +157,7 @@ class PredictScreen(ImageScreen):
         name, queue = predictor.name, predictor.queue
         set_border_titles(self.query_one("#input"), f"Predict with {name or 'a model'}", self._note)
         set_border_titles(self._pad, f"Draw for {name}" if name else "Draw")
-        set_border_titles(self._table, _count(queue.results), _describe_kinds(queue.results))
+        self._table.show_counts(queue.results)
         if self._is_pad_open:
             result, message = predictor.drawing, NO_DRAWING
         else:
@@ -186,11 +187,12 @@ class PredictScreen(ImageScreen):
         self._pad.renderer = self._table.renderer = self.app_state.renderer
         self._show()
 
-    @on(ImageList.SizeChosen)
-    def _on_size_chosen(self) -> None:
-        self._table.thumbnails = next_item(list(SIZES), self._table.thumbnails)
+    @on(ImageList.LookChanged)
+    def _on_look_changed(self) -> None:
         self.app_state.settings.save(THUMBNAILS, self._table.thumbnails)
+        self.app_state.settings.save(ORDER, self._table.order)
         self._fill_table()
+        self._show()
 
     # -- files ----------------------------------------------------------------------------------
 
@@ -323,19 +325,3 @@ class PredictScreen(ImageScreen):
         elif isinstance(model, Path):
             self._predictor.model = model
             self._restart()
-
-
-def _count(results: Mapping[Path, Result | None]) -> str:
-    """`Images  6`, or how many of them are done."""
-    done, count = sum(result is not None for result in results.values()), len(results)
-    return f"Images  {count:,}" if done == count else f"Images  {done:,} of {count:,}"
-
-
-def _describe_kinds(results: Mapping[Path, Result | None]) -> str:
-    """How many images the model is unsure of, and how many could not be read."""
-    known = [result for result in results.values() if result is not None]
-    unsure = sum(result.is_unsure for result in known)
-    unreadable = sum(bool(result.error) for result in known)
-    parts = [f"{UNSURE_SIGN} {unsure:,} unsure"] if unsure else []
-    parts += [f"✗ {unreadable:,} unreadable"] if unreadable else []
-    return "  ".join(parts)
