@@ -229,7 +229,10 @@ async def test_the_list_shows_thumbnails_and_marks_what_the_model_is_unsure_of(
         await pilot.press("o")
         assert [row.split()[0] for row in rows(dashboard)] == ["b.png", "a.png", "c.png", "d.png"]
         assert "order: least sure" in str(table.border_subtitle)
-        await pilot.press("o")
+        assert table.file == tmp_path / "b.png"
+        await pilot.press("o", "end")
+        await wait_until(pilot, lambda: "not an image" in result_text(dashboard))
+        assert not view.display
         await pilot.press("z")
         assert table.row_height == 7
         await pilot.press("z")

@@ -71,7 +71,7 @@ class ImageList(LineTable, QuietTitles):
     def __init__(self, size: str, order: str, **options: Any) -> None:
         super().__init__(**options)
         self.thumbnails = size if size in SIZES else "small"
-        self.order = order if order in ORDERS else ORDERS[0]
+        self.order = self._shown_order = order if order in ORDERS else ORDERS[0]
         self._images: dict[str, Pixels] = {}
         self._drawn: LRUCache[str, list[Strip]] = LRUCache(_MAX_CACHED)
         self._drawn_for: object = None
@@ -119,6 +119,10 @@ class ImageList(LineTable, QuietTitles):
             rows = [(str(file), self._row(file, result)) for file, result in items]
             head = Text("") if self._across else format_head(self._columns)
             self.set_rows(head, rows, "waiting for images")
+            if self.order != self._shown_order:
+                # The images that come first now are what the order is for.
+                self._shown_order = self.order
+                self.action_first()
 
     def show_results(self, results: Iterable[Result]) -> None:
         if self.line_width > 0:

@@ -35,7 +35,7 @@ class ResultPane(VerticalScroll, can_focus=True):
         & #file, & #notes { color: $foreground 70%; }
         & Stages { margin-top: 1; }
         & .empty { display: none; height: 1fr; }
-        &.-empty ImageView, &.-empty Stages { display: none; }
+        &.-empty Stages { display: none; }
         &.-empty .empty { display: block; }
     }
     """
@@ -46,6 +46,8 @@ class ResultPane(VerticalScroll, can_focus=True):
     ]
 
     _result: Result | None = None
+    # What was shown last: it is drawn again only if it has changed.
+    _shown: object = None
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="answer"):
@@ -60,6 +62,9 @@ class ResultPane(VerticalScroll, can_focus=True):
 
     def show(self, result: Result, name: str, renderer: str) -> None:
         """Show the result for the image of this name."""
+        if self._shown == (result, name, renderer):
+            return
+        self._shown = (result, name, renderer)
         image, self._result = result.input, result
         self.set_class(image is None, "-empty")
         notes = (UNSURE_NOTE, *result.notes) if result.is_unsure else result.notes
@@ -75,18 +80,24 @@ class ResultPane(VerticalScroll, can_focus=True):
 
     def show_message(self, summary: str, message: str, *, is_error: bool = False) -> None:
         """Show a summary and a message in place of a result."""
+        if self._shown == (summary, message, is_error):
+            return
+        self._shown = (summary, message, is_error)
         self._result = None
         self.set_class(True, "-empty")
         self._fill(summary, is_error)
         self.query_one(ProbabilityBars).show(())
         self._show_empty(message)
+        self._fit()
 
     def on_resize(self) -> None:
         self._fit()
 
     def _fit(self) -> None:
         """Make the network's image as large as the probabilities and the stages allow."""
+        view = self.query_one(ImageView)
         if self._result is None or self._result.input is None:
+            view.display = False
             return
         width, height = self.size
         longest = max(self._result.input.shape[:2])
@@ -96,7 +107,6 @@ class ResultPane(VerticalScroll, can_focus=True):
             return across + 2 + _WORDS <= width and lines <= height and across <= 2 * longest
 
         across = next(filter(fits, _WIDTHS), 0)
-        view = self.query_one(ImageView)
         view.display = across > 0
         view.styles.width, view.styles.height = across, across // 2 + _CAPTION
         answer = max(across // 2 + _CAPTION, len(self._result.ranked) + 2)

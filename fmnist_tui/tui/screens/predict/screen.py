@@ -37,7 +37,11 @@ from fmnist_tui.util.text import safe_text
 
 NO_MODEL = "no model yet: w chooses a run or a model file; 2, then space, trains one"
 NO_IMAGE = (
-    "enter  type a path\n       or paste or drop files\ni      draw an image\nW      watch a folder"
+    "enter        type a path\n"
+    "             or paste or drop files\n"
+    "enter enter  the sample images\n"
+    "i            draw an image\n"
+    "W            watch a folder"
 )
 NO_RESULT = "the predicted class is shown here"
 NO_DRAWING = "draw something: it is classified as you draw"
