@@ -20,6 +20,7 @@ from fmnist_tui.runs import checkpoints
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import BROKEN, RunSummary, summarise_run
+from fmnist_tui.sweeps.run_settings import MEMBER
 from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.formatting import format_count
 from fmnist_tui.util.progress import OnProgress, ignore_progress
@@ -29,7 +30,6 @@ from fmnist_tui.util.text_file import parse_toml, read_text
 # Kinds of runs without a model to report on
 _UNTRAINED = {LRFIND: "a learning-rate search", SWEEP: "a sweep"}
 # Keys of a config that name the members of an ensemble
-MEMBER = "member_"
 STAGES = 4
 
 

@@ -11,9 +11,10 @@ from fmnist_tui.config import recipes, run_config
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import ENSEMBLE
 from fmnist_tui.protocol.run_state import RunState
-from fmnist_tui.report.collect import MEMBER, ReportFacts
+from fmnist_tui.report.collect import ReportFacts
 from fmnist_tui.report.tables import ReportTable
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.sweeps.run_settings import MEMBER
 from fmnist_tui.util.formatting import (
     NO_VALUE,
     format_count,

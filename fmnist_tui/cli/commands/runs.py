@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from typing import Any
 
 from fmnist_tui.cli.support import console, lr_search, options, run_documents
 from fmnist_tui.cli.support.progress import show_progress
 from fmnist_tui.cli.support.runs import notes
-from fmnist_tui.cli.support.runs.run_table import explain_mark, print_runs, to_json
+from fmnist_tui.cli.support.runs.run_table import print_runs, to_json
 from fmnist_tui.config import run_config
 from fmnist_tui.config.problems import format_setting
 from fmnist_tui.protocol import commands
@@ -23,13 +22,10 @@ from fmnist_tui.runs.jsonl_reader import EventReader, replay
 from fmnist_tui.runs.listing import PAUSED, RUNNING, RunSummary, list_runs, resolve, summarise_run
 from fmnist_tui.runs.lock import find_holder
 from fmnist_tui.runs.log import send_command
-from fmnist_tui.sweeps.run_settings import differing_settings, read_run_settings
+from fmnist_tui.sweeps.run_settings import read_run_settings
 from fmnist_tui.util.errors import UsageError, UserError
 from fmnist_tui.util.formatting import (
-    NO_VALUE,
     format_count,
-    format_duration,
-    format_percent,
 )
 from fmnist_tui.util.text import safe_text
 
@@ -203,37 +199,9 @@ def _wait_for_search(folder: RunFolder, tail: EventReader) -> LrSearch:
 
 
 def _compare(args: argparse.Namespace) -> None:
-    if len(args.names) < 2:
-        raise UsageError("compare needs two or more runs")
-    runs_dir = options.require_runs_dir(args)
-    folders = [resolve(runs_dir, name) for name in args.names]
-    summaries = [summarise_run(folder) for folder in folders]
-    settings = [read_run_settings(summary.run, summary.kind).own for summary in summaries]
-    differing = differing_settings(settings)
-    if args.json:
-        documents = [to_json(summary) for summary in summaries]
-        differences = {key: [values.get(key) for values in settings] for key in differing}
-        console.print_json({"runs": documents, "differences": differences})
-        return
-    rows = {
-        "state": [summary.state for summary in summaries],
-        "val": [summary.val_text for summary in summaries],
-        "test": [format_percent(summary.test_accuracy) for summary in summaries],
-        "time": [format_duration(summary.seconds) for summary in summaries],
-        **{key: [_format_own(values, key) for values in settings] for key in differing},
-    }
-    console.print_table(
-        ("", *(f">{safe_text(folder.id)}" for folder in folders)),
-        ((heading, *cells) for heading, cells in rows.items()),
-    )
-    explain_mark(summaries)
+    from fmnist_tui.cli.support.runs.comparison import print_comparison
 
-
-def _format_own(settings: dict[str, Any], key: str) -> str:
-    if key not in settings:
-        return NO_VALUE
-    value = settings[key]
-    return safe_text(value, 40) if isinstance(value, str) else format_setting(value)
+    print_comparison(args)
 
 
 def _archive(args: argparse.Namespace) -> None:

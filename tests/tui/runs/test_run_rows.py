@@ -169,3 +169,35 @@ def test_the_difference_to_the_best_is_of_runs_on_the_same_images(app_state: App
         assert {len(line) for line in lines} <= {len(lines[0])} and len(lines[0]) <= width
         assert "−2.50" in lines[0] and " best " in lines[1] and " best " in lines[2]
     assert "▁" in lines[0] and "two-conv" in lines[0]
+
+
+async def test_two_marked_runs_get_a_verdict_that_names_split_count_and_test(
+    open_dashboard: OpenDashboard, app_state: AppState
+) -> None:
+    for lr in (0.01, 0.02):
+        make_run(app_state.runs_dir, CONFIG.changed(lr=lr))
+    async with open_dashboard("runs", size=(120, 36)) as (dashboard, pilot):
+        await wait_for_rows(dashboard, pilot, 2)
+        verdict = dashboard.screen.query_one("#verdict", Static)
+        assert not verdict.display
+        await pilot.press("space", "down", "space")
+        await wait_until(pilot, lambda: verdict.display)
+        assert str(verdict.content).splitlines() == [
+            "2 − 1: +0.00 points on test, within the error",
+            "McNemar's test on the same 300 images, of which each alone has right 0 and 0, p 1.00",
+        ]
+        await pilot.press("c")
+        await wait_until(pilot, lambda: not verdict.display)
+
+
+async def test_the_chart_of_a_run_of_one_epoch_is_by_step(
+    open_dashboard: OpenDashboard, app_state: AppState
+) -> None:
+    make_run(app_state.runs_dir, CONFIG.changed(epochs=1), splits=())
+    async with open_dashboard("runs", size=(120, 36)) as (dashboard, pilot):
+        await wait_for_rows(dashboard, pilot, 1)
+        await wait_until(pilot, lambda: curve_lines(dashboard) == 2)
+        train, val = curve(dashboard)._lines
+        assert train.label.endswith(" train") and val.label.endswith(" val")
+        assert len(train.xs) == 20 and max(train.xs) == 20 and list(val.xs) == [20]
+        assert curve(dashboard)._xlabel == "step"

@@ -64,3 +64,14 @@ def test_runs_show_says_how_many_lines_of_a_record_cannot_be_read(
     assert main.run(["runs", "show", NAMES[0], f"--runs={runs_dir}"]) == 0
     said = "warning: 2 lines of events.jsonl cannot be read and are left out"
     assert capsys.readouterr().out.splitlines()[-1] == said
+
+
+def test_runs_compare_says_whether_a_difference_is_more_than_chance(
+    runs_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in NAMES[:2]:
+        (runs_dir / name / "config.toml").write_text("[run]\n")
+    assert main.run(["runs", "compare", "7f3a", "0123abcd", f"--runs={runs_dir}"]) == 0
+    *_, verdict, method = capsys.readouterr().out.splitlines()
+    assert verdict == "0123abcd − 7f3a: +0.00 points on test, within the error"
+    assert method.startswith("  binomial error of the difference")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.cells import cell_len
@@ -11,18 +11,21 @@ from textual.content import Content
 
 from fmnist_tui.analysis.metrics import wilson_interval
 from fmnist_tui.analysis.seeds import mean_of_curves
+from fmnist_tui.analysis.verdict import Verdict
 from fmnist_tui.config.problems import format_setting
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import ENSEMBLE, SWEEP, TRAIN
+from fmnist_tui.protocol.run_state import TRAIN_ACCURACY, TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS
 from fmnist_tui.protocol.validation import MARK, MARK_MEANING
 from fmnist_tui.render.line_chart import Line
+from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import RunSummary
-from fmnist_tui.runs.notes import RunNotes, format_tags
+from fmnist_tui.runs.notes import format_tags
 from fmnist_tui.runs.seed_groups import SeedGroup
-from fmnist_tui.sweeps.run_settings import differing_settings
+from fmnist_tui.sweeps.run_settings import RunSettings, differing_settings
+from fmnist_tui.tui.screens.runs.comparison import Compared
 from fmnist_tui.tui.screens.runs.history import RunHistory
-from fmnist_tui.tui.screens.runs.table import MARK_COLOURS, Listed, format_score
-from fmnist_tui.tui.shared.run_names import run_name
+from fmnist_tui.tui.screens.runs.table import MARK_COLOURS, format_score
 from fmnist_tui.tui.widgets.columns import fit_text
 from fmnist_tui.util.formatting import (
     NO_VALUE,
@@ -38,69 +41,77 @@ _VALUE_WIDTH = 24
 # Settings shown for every run, even at their defaults.
 _MAIN_SETTINGS = ("epochs", "batch_size", "optimizer", "lr", "schedule", "seed")
 _NOT_LISTED = ("recipe", "dataset", "model", *_MAIN_SETTINGS)
+# What is measured in training for a curve that has a point only at the end of an epoch.
+_IN_TRAINING = {VAL_ACCURACY: TRAIN_ACCURACY, VAL_LOSS: TRAIN_LOSS}
 _NAME, _MUTED, _WARNING = "$primary", "$foreground 70%", "$warning"
 _ALERT_STYLES = {"note": _MUTED, "error": "$error"}
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """A run or a group of seeds to compare, with the history of each of its runs; `mark` is its
-    number if the user has marked it."""
-
-    item: Listed
-    histories: tuple[RunHistory, ...]
-    mark: int | None = None
-    colour: str = ""
-
-    @property
-    def history(self) -> RunHistory:
-        """The history of the run, or of the first one of a group."""
-        return self.histories[0]
-
-    @property
-    def name(self) -> str:
-        """`two-conv 7f3a`, or `two-conv, 3 seeds`."""
-        if isinstance(self.item, SeedGroup):
-            seeds = format_count(len(self.item.counted), "seed")
-            return f"{safe_text(self.item.title)}, {seeds}"
-        return run_name(self.item)
-
-    @property
-    def short_name(self) -> str:
-        """The same for a column or a legend, after the mark."""
-        if isinstance(self.item, SeedGroup):
-            return f"{self.mark or ''} {len(self.item.counted)} seeds".strip()
-        shown = self.item.notes.name or self.item.run.id
-        return f"{self.mark or ''} {safe_text(shown, _VALUE_WIDTH - 2)}".strip()
-
-
-def build_page(runs: Sequence[Compared]) -> Content:
-    """All facts of one run or group, or several side by side."""
+def build_page(runs: Sequence[Compared], colours: Mapping[str, str]) -> Content:
+    """All facts of one run or group, or several side by side, with the colours of lines."""
     if not runs:
         return Content("")
     if len(runs) > 1:
-        return _side_by_side(runs)
+        return _side_by_side(runs, colours)
     item = runs[0].item
     return _group_page(runs[0], item) if isinstance(item, SeedGroup) else _run_page(runs[0], item)
 
 
+def build_verdicts(verdicts: Sequence[Verdict]) -> Content:
+    """A line for each verdict; how it is known only if there is one."""
+    lines = [Content.styled(verdict.text, "bold") for verdict in verdicts]
+    if len(verdicts) == 1 and verdicts[0].method:
+        lines.append(Content.styled(verdicts[0].method, _MUTED))
+    return Content("\n").join(lines)
+
+
+def shows_steps(runs: Sequence[Compared]) -> bool:
+    """Whether no run has more than an epoch to show: then curves are by step."""
+    histories = [history for run in runs for history in (*run.histories, *run.members)]
+    points = [len(history.curves.get(VAL_ACCURACY, ())) for history in histories]
+    return max(points, default=0) < 2 and any(h.curves.get(TRAIN_LOSS) for h in histories)
+
+
 def build_lines(runs: Sequence[Compared], curve: str) -> list[Line]:
-    """A chart line for each run that has this curve, by epoch; of a group, the mean."""
+    """A chart line for each run that has this curve, by epoch (or by step, see `shows_steps`); of
+    a group, the mean; of an ensemble, a line for each member."""
+    by_step = shows_steps(runs)
+    alone = len(runs) == 1
     lines = []
     for run in runs:
-        curves = [points for each in run.histories if (points := each.curves.get(curve, ()))]
-        if not curves:
-            continue
         name = run.short_name if run.mark else run.name
         colour = MARK_COLOURS[(run.mark or 1) - 1]
-        if len(curves) > 1:
+        curves = [points for each in run.histories if (points := each.curves.get(curve, ()))]
+        if run.members:
+            for member, other in zip(run.members, MARK_COLOURS, strict=False):
+                lines += _run_lines(
+                    member, curve, member.folder.id, other, by_step=by_step, alone=alone
+                )
+        elif len(curves) > 1:
             mean = mean_of_curves(curves)
             label = f"{name}, mean ± sd"
             lines.append(Line(label, mean.xs, mean.ys, colour, mean.low, mean.high))
         else:
-            xs, ys = zip(*curves[0], strict=True)
-            lines.append(Line(name, list(xs), list(ys), colour))
+            lines += _run_lines(run.history, curve, name, colour, by_step=by_step, alone=alone)
     return lines
+
+
+def _run_lines(
+    history: RunHistory, curve: str, name: str, colour: str, *, by_step: bool, alone: bool
+) -> list[Line]:
+    """The line of a run; while it has only a point, that of the training too."""
+    points = history.curves.get(curve, ())
+    parts = [(name, points)]
+    training = history.curves.get(_IN_TRAINING.get(curve, ""), ())
+    if len(points) < 2 and training:
+        parts = [(f"{name} train", training), (f"{name} val", points)]
+    scale = history.steps_per_epoch if by_step else 1
+    # Of several runs the one point is left to the table of results.
+    return [
+        Line(label, [x * scale for x, _ in part], [y for _, y in part], colour)
+        for label, part in (parts[:1] if by_step and not alone else parts)
+        if part
+    ]
 
 
 def _group_page(compared: Compared, group: SeedGroup) -> Content:
@@ -141,7 +152,9 @@ def _setting_names(config: RunConfig) -> tuple[str, ...]:
 def _run_page(compared: Compared, summary: RunSummary) -> Content:
     history = compared.history
     started, settings = history.started, history.settings
-    rows = [*_note_rows(summary.notes), ("state", _state(summary))]
+    rows = [("state", _state(summary))]
+    if summary.notes.tags:
+        rows.append(("tags", format_tags(summary.notes)))
     if summary.kind == SWEEP:
         trials = f"{summary.epochs_done} of {summary.epochs_total} here"
         rows += [
@@ -151,6 +164,7 @@ def _run_page(compared: Compared, summary: RunSummary) -> Content:
             ("", "7 Sweep shows all"),
             ("best val", format_percent(summary.best_val_accuracy)),
             *(settings.varied.items() if settings is not None else ()),
+            *(settings.search.items() if settings is not None else ()),
         ]
     elif started is not None:
         synthetic = " (SYNTHETIC)" if started.synthetic else ""
@@ -166,22 +180,35 @@ def _run_page(compared: Compared, summary: RunSummary) -> Content:
         own, names = settings.own, _setting_names(settings.config)
         if summary.kind == ENSEMBLE:
             names = ("tta", *(name for name in names if name in own and name != "tta"))
+            rows += _member_rows(compared, settings)
         rows += [(name, _setting(own, name)) for name in names if name not in settings.varied]
     lines = _format_rows(rows)
-    if summary.notes.problem:
-        lines.insert(0, Content.styled(summary.notes.problem, _WARNING))
+    for note, style in ((summary.notes.note, "italic"), (summary.notes.problem, _WARNING)):
+        if note:
+            lines.insert(0, Content.styled(note, style))
     if history.error:
         lines.append(Content.styled(safe_text(history.error), _WARNING))
+    has_members = settings is not None and bool(settings.members)
     for alert in history.alerts:
+        if has_members and alert.message.startswith("member "):
+            continue  # it has a row
         style = _ALERT_STYLES.get(alert.level, _WARNING)
         lines.append(Content.styled(safe_text(alert.message), style))
     lines.append(Content.styled(format_path(summary.run.path), _MUTED))
     return Content("\n").join(lines)
 
 
-def _note_rows(notes: RunNotes) -> list[tuple[str, str]]:
-    rows = [("tags", format_tags(notes)), ("note", notes.note)]
-    return [(name, value) for name, value in rows if value]
+def _member_rows(compared: Compared, settings: RunSettings) -> list[tuple[str, str]]:
+    """The runs of an ensemble, with their checkpoints and their validation accuracies."""
+    known = {history.folder.name: history.val for history in compared.members}
+    rows = []
+    for number, (name, checkpoint) in enumerate(settings.members, 1):
+        val = known.get(name)
+        figure = f", val {val.format()}" if val is not None else ""
+        run = safe_text(RunFolder(Path(name)).id, 12)
+        text = f"{run} {safe_text(Path(checkpoint).stem, 20)}{figure}"
+        rows.append((f"member {number}", text))
+    return rows
 
 
 def _state(summary: RunSummary) -> str:
@@ -214,7 +241,7 @@ def _time_rows(summary: RunSummary) -> list[tuple[str, str]]:
     return [("time", f"{format_duration(summary.seconds)}{training}")] if summary.seconds else []
 
 
-def _side_by_side(runs: Sequence[Compared]) -> Content:
+def _side_by_side(runs: Sequence[Compared], colours: Mapping[str, str]) -> Content:
     """A column for each run, a row for each setting in which they differ."""
     names = ["val", "images", "test", "images"]
     cells = [list(row) for row in zip(*(_results_of(run) for run in runs), strict=True)]
@@ -228,7 +255,7 @@ def _side_by_side(runs: Sequence[Compared]) -> Content:
     widths = [max(map(cell_len, column)) for column in zip(heads, *cells, strict=True)]
     name_width = max(map(len, names))
     head = [
-        (f"  {fit_text(text, width)}", f"bold {run.colour}")
+        (f"  {fit_text(text, width)}", f"bold {colours[MARK_COLOURS[(run.mark or 1) - 1]]}")
         for text, width, run in zip(heads, widths, runs, strict=True)
     ]
     lines = [Content.assemble(" " * name_width, *head)]

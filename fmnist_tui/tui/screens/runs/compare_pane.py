@@ -11,7 +11,10 @@ from textual.containers import Container, ScrollableContainer
 from textual.content import Content
 from textual.widgets import Static
 
+from fmnist_tui.protocol.events import ENSEMBLE, LRFIND, SWEEP
 from fmnist_tui.render.line_chart import Line
+from fmnist_tui.tui.screens.runs.compare import build_lines, build_page, build_verdicts, shows_steps
+from fmnist_tui.tui.screens.runs.comparison import Comparison
 from fmnist_tui.tui.widgets.charts.line_chart import LineChart
 from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.util.sequences import next_item
@@ -21,6 +24,11 @@ TITLES = {"val_accuracy": "val accuracy", "val_loss": "val loss", "train_loss": 
 # The view of the page alone, where it does not fit beside the chart.
 PAGE = "page"
 NO_CURVE = "no data yet"
+EMPTY_CURVES = {
+    LRFIND: "enter shows the curve of a search",
+    ENSEMBLE: "its members are no longer beside it",
+    SWEEP: "enter shows the trials of a sweep",
+}
 
 
 class ComparePage(ScrollableContainer, can_focus=True):
@@ -43,15 +51,17 @@ class ComparePane(Container):
         & ComparePage { scrollbar-size: 1 1; }
         & ComparePage Static { width: 1fr; padding: 0 1; }
         & ComparePage Static.-wide { width: auto; }
+        & #verdict { dock: bottom; height: auto; display: none; }
+        & #verdict.-shown { display: block; }
     }
     """
 
     def __init__(self, view: str, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self.view = view if view in TITLES else next(iter(TITLES))
-        self._page = Content("")
+        self._page = self._verdicts = Content("")
         self._folded = False
-        self._empty = NO_CURVE
+        self._empty, self._xlabel = NO_CURVE, "epoch"
         self._lines: Mapping[str, Sequence[Line]] = {}
 
     def compose(self) -> ComposeResult:
@@ -65,6 +75,7 @@ class ComparePane(Container):
             )
         with ComparePage(id="page", classes="pane"):
             yield Static(id="figures", markup=False)
+            yield Static(id="verdict", markup=False)
 
     def on_mount(self) -> None:
         for chart in self.query(LineChart):
@@ -86,30 +97,36 @@ class ComparePane(Container):
         self._update_display()
         return self.view
 
-    def show(
-        self,
-        lines: Mapping[str, Sequence[Line]],
-        page: Content,
-        title: str,
-        *,
-        wide: bool = False,
-        live: bool = False,
-        empty: str = NO_CURVE,
-    ) -> None:
-        """Draw these lines, by curve, and this page under its title. The lines of a wide page
-        are not wrapped; a chart without lines shows `empty`."""
+    def show(self, comparison: Comparison, colours: Mapping[str, str]) -> None:
+        """Draw the curves of these runs, and their page, with these colours of lines."""
+        compared = comparison.compared
+        kinds = {each.item.kind for each in compared}
+        empty = EMPTY_CURVES.get(kinds.pop(), NO_CURVE) if len(kinds) == 1 else NO_CURVE
+        live = any(each.item.is_live for each in compared)
+        xlabel = "step" if shows_steps(compared) else "epoch"
+        lines = {name: build_lines(compared, name) for name in TITLES}
         for name in TITLES:
-            new, old = lines.get(name, ()), self._lines.get(name, ())
-            if (new, empty) != (old, self._empty):
+            new, old = lines[name], self._lines.get(name, ())
+            if (new, empty, xlabel) != (old, self._empty, self._xlabel):
                 chart = self.query_one(f"#curve-{name}", LineChart)
-                chart.show(new, xlabel="epoch", live=live, empty=empty)
-        self._lines, self._empty = lines, empty
+                chart.show(new, xlabel=xlabel, live=live, empty=empty)
+        self._lines, self._empty, self._xlabel = lines, empty, xlabel
+        title = "Differences" if len(compared) > 1 else "Settings"
+        if len(compared) == 1:
+            title += f" of {compared[0].name}"
         set_border_titles(self.query_one("#page"), title)
-        figures = self.query_one("#figures", Static)
-        figures.set_class(wide, "-wide")
+        page = build_page(compared, colours)
+        # The lines of several columns are not wrapped.
+        self.query_one("#figures").set_class(len(compared) > 1, "-wide")
         if page != self._page:
             self._page = page
-            figures.update(page)
+            self.query_one("#figures", Static).update(page)
+        verdicts = build_verdicts(comparison.verdicts)
+        if verdicts != self._verdicts:
+            self._verdicts = verdicts
+            shown = self.query_one("#verdict", Static)
+            shown.set_class(bool(verdicts), "-shown")
+            shown.update(verdicts)
 
     def _update_display(self) -> None:
         focused = self.screen.focused

@@ -13,7 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fmnist_tui.protocol.events import ENSEMBLE, SWEEP, Alert, Evaluated, RunStarted
-from fmnist_tui.protocol.run_state import TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS, RunState
+from fmnist_tui.protocol.run_state import (
+    TRAIN_ACCURACY,
+    TRAIN_LOSS,
+    VAL_ACCURACY,
+    VAL_LOSS,
+    RunState,
+)
 from fmnist_tui.protocol.validation import Validation, find_validation
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import EventReader
@@ -21,7 +27,7 @@ from fmnist_tui.sweeps.run_settings import RunSettings, read_run_settings
 from fmnist_tui.util.errors import UserError
 
 CACHE_SIZE = 16
-CURVES = (VAL_ACCURACY, VAL_LOSS, TRAIN_LOSS)
+CURVES = (VAL_ACCURACY, VAL_LOSS, TRAIN_LOSS, TRAIN_ACCURACY)
 # The alerts of an ensemble list its members.
 ALERTS, ENSEMBLE_ALERTS = 3, 12
 
@@ -42,6 +48,10 @@ class RunHistory:
     test: Evaluated | None = None
     curves: dict[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     alerts: tuple[Alert, ...] = ()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return max(1, self.started.steps_per_epoch) if self.started is not None else 1
 
 
 class _CacheEntry:

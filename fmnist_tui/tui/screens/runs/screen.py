@@ -9,13 +9,11 @@ from pathlib import Path
 
 from textual import events, on
 from textual.binding import Binding
-from textual.content import Content
 from textual.theme import Theme
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
 
-from fmnist_tui.protocol.events import ENSEMBLE, LRFIND, SWEEP
 from fmnist_tui.protocol.validation import MARK_MEANING
 from fmnist_tui.runs.listing import RunSummary
 from fmnist_tui.runs.seed_groups import SeedGroup, group_seeds
@@ -23,14 +21,12 @@ from fmnist_tui.tui.base.copying import ToCopy
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.table_screen import FilterInput, TableScreen, filter_items
 from fmnist_tui.tui.screens.runs.actions import RunActions
-from fmnist_tui.tui.screens.runs.compare import Compared, build_lines, build_page
-from fmnist_tui.tui.screens.runs.compare_pane import NO_CURVE, ComparePane
+from fmnist_tui.tui.screens.runs.compare_pane import ComparePane
+from fmnist_tui.tui.screens.runs.comparison import Comparison, ComparisonLoader
 from fmnist_tui.tui.screens.runs.describe import describe_run
 from fmnist_tui.tui.screens.runs.export import export_run
-from fmnist_tui.tui.screens.runs.history import CURVES, HistoryCache, RunHistory
 from fmnist_tui.tui.screens.runs.run_index import CurveCache, RunIndex, RunList
 from fmnist_tui.tui.screens.runs.table import (
-    MARK_COLOURS,
     MAX_MARKS,
     ORDER_OF_COLUMN,
     ORDERS,
@@ -55,11 +51,6 @@ from fmnist_tui.util.text import safe_text
 # A run's events are read once the cursor has rested on it this long.
 COMPARE_DELAY = 0.12
 NO_RUNS = "no runs yet\npress 2, then space, to train the first"
-EMPTY_CURVES = {
-    LRFIND: "enter shows the curve of a search",
-    ENSEMBLE: "its members have the curves",
-    SWEEP: "enter shows the trials of a sweep",
-}
 
 
 class RunsScreen(TableScreen[Listed]):
@@ -129,7 +120,7 @@ class RunsScreen(TableScreen[Listed]):
     def panes(self) -> Iterable[Widget]:
         self._index = RunIndex(self.app_state.runs_dir)
         self._curve_cache = CurveCache()
-        self._histories = HistoryCache()
+        self._comparisons = ComparisonLoader()
         table = LineTable(id="table", classes="pane")
         table.empty = "loading runs …"
         yield table
@@ -257,40 +248,18 @@ class RunsScreen(TableScreen[Listed]):
             self._compare_timer.stop()
         self._compare_timer = self.set_timer(COMPARE_DELAY, self._compare)
 
-    def _compared(self) -> list[Listed]:
-        current = self._current
-        return self._marked or ([current] if current is not None else [])
-
     def _compare(self) -> None:
-        folders = [run.run for item in self._compared() for run in members_of(item)]
-        if not folders:
-            self.query_one(ComparePane).show({}, Content(""), "Settings")
+        current = self._current
+        items = self._marked or ([current] if current is not None else [])
+        if not items:
+            self._show_comparison(Comparison())
         elif self.is_current:
-            load = partial(self._histories.load, folders)
+            marked = [(item, self._marks.get(row_key(item))) for item in items]
+            load = partial(self._comparisons.load, marked)
             self.run_in_thread(load, self._show_comparison, group="histories")
 
-    def _show_comparison(self, histories: list[RunHistory]) -> None:
-        by_folder = {history.folder: history for history in histories}
-        colours = self.palette().lines
-        compared = []
-        for item in self._compared():
-            known = tuple(by_folder[run.run] for run in members_of(item) if run.run in by_folder)
-            if len(known) == len(members_of(item)):
-                mark = self._marks.get(row_key(item))
-                colour = colours[MARK_COLOURS[mark - 1]] if mark else ""
-                compared.append(Compared(item, known, mark, colour))
-        title = "Differences" if len(compared) > 1 else "Settings"
-        if len(compared) == 1:
-            title += f" of {compared[0].name}"
-        kinds = {each.item.kind for each in compared}
-        self.query_one(ComparePane).show(
-            {curve: build_lines(compared, curve) for curve in CURVES},
-            build_page(compared),
-            title,
-            wide=len(compared) > 1,
-            live=any(each.item.is_live for each in compared),
-            empty=EMPTY_CURVES.get(kinds.pop(), NO_CURVE) if len(kinds) == 1 else NO_CURVE,
-        )
+    def _show_comparison(self, comparison: Comparison) -> None:
+        self.query_one(ComparePane).show(comparison, self.palette().lines)
 
     def to_copy(self) -> ToCopy:
         current = self._current
