@@ -147,7 +147,7 @@ async def test_train_shows_an_ensemble_without_bars(
         assert form.draft.config() != CONFIG
         await pilot.press("n")
         await wait_until(pilot, lambda: form.draft.config() == CONFIG)
-        assert "a member of ensemble" in str(form.border_title)
+        assert "a member of ensemble" in str(form.border_subtitle)
 
 
 async def test_an_ensemble_is_neither_resumed_nor_forked(

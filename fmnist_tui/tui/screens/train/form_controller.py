@@ -93,7 +93,8 @@ class FormController:
             title = f"Settings of {feed.name}"
         else:
             title = " · ".join(filter(None, ("Next run", self._heading)))
-        set_border_titles(form, title, legend if self.draft.differences() else self._source)
+        marked = legend if self.draft.differences() else ""
+        set_border_titles(form, title, " · ".join(filter(None, (self._source, marked))))
         form.fields.show_rows()
 
     async def choose_recipe(self) -> None:
