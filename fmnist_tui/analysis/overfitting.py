@@ -80,7 +80,8 @@ class _Gap:
     margin: float
 
     def __str__(self) -> str:
-        return f"{100 * self.value:+.1f} ± {100 * self.margin:.1f} points"
+        sign = "−" if self.value < 0 else "+"
+        return f"{sign}{100 * abs(self.value):.1f} ± {100 * self.margin:.1f} points"
 
 
 def judge_fit(state: RunState) -> FitJudgement:

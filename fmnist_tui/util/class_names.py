@@ -78,7 +78,7 @@ def _forms(name: str, number: int, width: int, prefer_whole: bool) -> Iterator[s
     for form in (whole, short) if prefer_whole else (short, whole):
         if cell_width(form) <= width:
             yield form
-    yield _cut(whole, width)
+    yield _cut(short if cell_width(short) > width else whole, width)
     yield shorten_middle(whole, width)
     ending = str(number)
     if len(ending) <= width:

@@ -35,6 +35,7 @@ from fmnist_tui.protocol.events import (
 )
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.tui.widgets.summary_line import SummaryLine
 
 START = 1_700_000_000.0
@@ -188,6 +189,11 @@ def drawn_text(screen: Screen[Any]) -> str:
 def headline(dashboard: Dashboard) -> str:
     """The summary line of Evaluate or Errors."""
     return dashboard.screen.query_one(SummaryLine).plain
+
+
+def images_title(dashboard: Dashboard) -> str:
+    """What the images on Errors are."""
+    return str(dashboard.screen.query_one(Gallery).border_title)
 
 
 def notice(dashboard: Dashboard) -> str:

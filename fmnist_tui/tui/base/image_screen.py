@@ -11,7 +11,7 @@ from fmnist_tui.util.sequences import next_item
 
 
 class ImageScreen(DashboardScreen):
-    """Zoom and renderer are settings that all of these screens share."""
+    """Each of these screens remembers its zoom; they share how images are drawn."""
 
     @property
     def default_zoom(self) -> str:
@@ -19,18 +19,22 @@ class ImageScreen(DashboardScreen):
 
     @property
     def zoom(self) -> str:
-        zoom = self.app_state.settings.get("zoom", self.default_zoom)
+        zoom = self.app_state.settings.get(self._zoom_setting, self.default_zoom)
         return zoom if zoom in ZOOMS else self.default_zoom
 
+    @property
+    def _zoom_setting(self) -> str:
+        return f"{self.NAME}.zoom"
+
     def update_appearance(self) -> None:
-        """Use the zoom and the renderer, which may have changed on another screen."""
+        """Use the zoom, and the renderer, which may have changed on another screen."""
         raise NotImplementedError
 
     def on_screen_resume(self) -> None:
         self.update_appearance()
 
     def action_zoom(self) -> None:
-        self._save_next("zoom", list(ZOOMS), self.zoom)
+        self._save_next(self._zoom_setting, list(ZOOMS), self.zoom)
 
     def action_renderer(self) -> None:
         if self.app_state.ascii:

@@ -37,7 +37,7 @@ async def test_z_and_r_change_zoom_and_renderer_and_save_them(
             await pilot.press("z")
             await pilot.pause()
             assert f"· {zoom} ·" in gallery_titles(dashboard)
-            assert app_state.settings.get("zoom", "") == zoom
+            assert app_state.settings.get("data.zoom", "") == zoom
             sizes.append(gallery(dashboard).page_size)
         assert sizes[1] > sizes[0] > sizes[2]
         marks = {"braille": "⣿", "ascii": "@", "halfblock": "▀"}

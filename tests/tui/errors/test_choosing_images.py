@@ -13,13 +13,14 @@ from fmnist_tui.analysis.predictions import Misclassified, Predictions
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
+from fmnist_tui.tui.base.key_bar import KeyBar
 from fmnist_tui.tui.screens.errors import loader
 from fmnist_tui.tui.screens.errors.loader import SplitImages
 from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
 from fmnist_tui.tui.state.app_state import AppState, ClassPair
 from tests.tui.conftest import OpenDashboard
 from tests.tui.errors.support import facts, gallery_of, predictions_of, wait_for_images
-from tests.tui.support import headline, notice, screen_input, wait_until
+from tests.tui.support import headline, images_title, notice, screen_input, wait_until
 
 
 async def test_a_cell_of_the_matrix_opens_its_images_and_split(
@@ -31,7 +32,7 @@ async def test_a_cell_of_the_matrix_opens_its_images_and_split(
         dashboard.open_errors(ClassPair("val", 2, 3))
         await pilot.pause()
         await wait_for_images(dashboard, pilot, count)
-        assert "Pullover → Dress" in headline(dashboard) and "val" in headline(dashboard)
+        assert "Pullover → Dress" in images_title(dashboard) and "val" in headline(dashboard)
         await pilot.press("escape")
         await wait_for_images(dashboard, pilot)
 
@@ -41,6 +42,8 @@ async def test_c_picks_a_pair_of_classes(
 ) -> None:
     async with open_dashboard("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
+        before, keys = headline(dashboard), dashboard.screen.query_one(KeyBar)
+        assert "e Evaluate now" in keys.render().plain and "Back" not in keys.render().plain
         await pilot.press("c")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         (await screen_input(dashboard, pilot)).value = "pullover dress"
@@ -48,7 +51,9 @@ async def test_c_picks_a_pair_of_classes(
         await wait_for_images(
             dashboard, pilot, len(predictions_of(sketches, "test").find_misses(2, 3))
         )
-        assert "Pullover → Dress" in headline(dashboard)
+        assert "Pullover → Dress" in images_title(dashboard)
+        assert headline(dashboard) == before, "the images would move"
+        assert "Back" in keys.render().plain
 
 
 async def test_the_text_is_about_the_images_shown_until_others_are_loaded(
@@ -72,12 +77,12 @@ async def test_the_text_is_about_the_images_shown_until_others_are_loaded(
             (await screen_input(dashboard, pilot)).value = "pullover dress"
             await pilot.press("enter")
             await pilot.pause()
-            assert "Pullover → Dress" not in headline(dashboard)
-            assert "most confident first" in headline(dashboard)
+            assert "Pullover → Dress" not in images_title(dashboard)
+            assert "most confident first" in images_title(dashboard)
         finally:
             may_find.set()
-        await wait_until(pilot, lambda: "Pullover → Dress" in headline(dashboard))
-        assert "highest loss first" in headline(dashboard)
+        await wait_until(pilot, lambda: "Pullover → Dress" in images_title(dashboard))
+        assert "highest loss first" in images_title(dashboard)
 
 
 @pytest.mark.parametrize("split", ["test", "train", "val"])
@@ -148,10 +153,10 @@ async def test_slash_opens_a_filter_that_escape_leaves_and_clears(
     async with open_dashboard("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("slash", "p")
-        await wait_until(pilot, lambda: "filter “p” matches" in headline(dashboard))
+        await wait_until(pilot, lambda: "“p” matches" in images_title(dashboard))
         dashboard.screen.query_one("#filter", Input).value = "pull>dress"
         await wait_for_images(dashboard, pilot, len(predicted.find_misses(2, 3)))
-        assert "filter “pull>dress” matches" in headline(dashboard)
+        assert "“pull>dress” matches" in images_title(dashboard)
         # What is copied repeats what is shown.
         assert isinstance(dashboard.screen, ErrorsScreen)
         copied = dashboard.screen.to_copy()
@@ -229,7 +234,7 @@ async def test_a_pair_of_classes_that_the_run_does_not_have_is_dropped(
         dashboard.open_errors(ClassPair("test", 9, 0))
         dashboard.show("evaluate")
         dashboard.show("errors")
-        await wait_until(pilot, lambda: "Ankle boot" in headline(dashboard))
+        await wait_until(pilot, lambda: "Ankle boot" in images_title(dashboard))
         few = Predictions(
             "test",
             np.eye(2, dtype=np.float32)[np.ones(20, int)],

@@ -40,6 +40,7 @@ from tests.tui.support import (
     CONFIG,
     drawn_text,
     headline,
+    images_title,
     make_run,
     notice,
     predictions,
@@ -65,7 +66,7 @@ async def test_errors_are_shown_most_confident_first(
     async with open_dashboard("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         assert f"{COUNT // 5} of {COUNT} wrong" in headline(dashboard)
-        assert "most confident first" in headline(dashboard) and "test" in headline(dashboard)
+        assert "most confident first" in images_title(dashboard) and "test" in headline(dashboard)
         assert dashboard.screen.focused is gallery_of(dashboard)
         predicted = predictions_of(sketches, "test")
         first = predicted.find_misses()[0]
@@ -136,7 +137,7 @@ async def test_o_changes_the_order_and_saves_it(
     async with open_dashboard("errors") as (dashboard, pilot):
         await wait_for_images(dashboard, pilot)
         await pilot.press("o")
-        await wait_until(pilot, lambda: "highest loss first" in headline(dashboard))
+        await wait_until(pilot, lambda: "highest loss first" in images_title(dashboard))
         await wait_until(
             pilot, lambda: f"#{predicted.find_misses(order='loss')[0].index} of" in facts(dashboard)
         )
@@ -172,6 +173,9 @@ async def test_z_and_r_change_how_images_are_drawn(
             zooms.append(gallery.zoom)
             await pilot.press("z")
         assert sorted(zooms) == ["full", "small", "tiny"]
+        assert app_state.settings.get("errors.zoom") == zooms[0] and not app_state.settings.get(
+            "data.zoom"
+        )
         await pilot.press("r")
         assert gallery.renderer == dashboard.screen.query_one(ImageView).renderer == "braille"
         assert app_state.settings.get("renderer") == "braille"
@@ -306,7 +310,7 @@ async def test_control_characters_and_markup_in_class_names_are_escaped(
         await wait_for_images(dashboard, pilot)
         await pilot.press("slash")
         dashboard.screen.query_one("#filter", Input).value = "[red"
-        await wait_until(pilot, lambda: "matches" in headline(dashboard))
+        await wait_until(pilot, lambda: "matches" in images_title(dashboard))
         drawn = drawn_text(dashboard.screen)
         assert "\x1b" not in drawn and "\u202e" not in drawn
         assert "[red" in drawn

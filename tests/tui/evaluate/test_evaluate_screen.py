@@ -20,6 +20,7 @@ from tests.tui.evaluate.support import wait_for_scores
 from tests.tui.support import (
     drawn_text,
     headline,
+    images_title,
     make_run,
     notice,
     predictions,
@@ -109,6 +110,8 @@ async def test_the_cell_at_the_cursor_is_described_and_opened(
         confusion = predictions("test").evaluation().confusion
         # The cursor starts at the most frequent confusion.
         assert table.cursor == (6, 0)
+        scores, pairs = (dashboard.screen.query_one(kind) for kind in (ClassScores, ConfusedPairs))
+        await wait_until(pilot, lambda: (scores.current, pairs.current) == ("6", "6>0"))
         assert f"{GARMENTS[6]} → predicted {GARMENTS[0]}: {confusion[6][0]} of" in str(
             table.border_subtitle
         )
@@ -118,9 +121,21 @@ async def test_the_cell_at_the_cursor_is_described_and_opened(
         assert table.cursor == (0, 9)
         await pilot.press("home", "pagedown", "right")
         assert table.cursor == (9, 1)
+        # The tables highlight the same class, and the same pair if it is listed.
+        await wait_until(pilot, lambda: (scores.current, pairs.current) == ("9", "9>1"))
+        scores.focus()
+        await pilot.press("home", "down", "down")
+        await wait_until(
+            pilot, lambda: table.cursor[0] == 2 and str(pairs.current).startswith("2>")
+        )
+        pairs.focus()
+        await pilot.press("home")
+        await wait_until(pilot, lambda: table.cursor == (6, 0) and scores.current == "6")
+        table.focus()
+        table.cursor = (9, 1)
         await pilot.press("enter")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, ErrorsScreen))
-        await wait_until(pilot, lambda: f"{GARMENTS[9]} → {GARMENTS[1]}" in headline(dashboard))
+        await wait_until(pilot, lambda: f"{GARMENTS[9]} → {GARMENTS[1]}" in images_title(dashboard))
 
 
 async def test_a_cell_of_the_diagonal_opens_too(
@@ -133,7 +148,7 @@ async def test_a_cell_of_the_diagonal_opens_too(
         table.cursor = (3, 3)
         assert "Dress, correct" in str(table.border_subtitle)
         await pilot.press("enter")
-        await wait_until(pilot, lambda: "Dress → Dress" in headline(dashboard))
+        await wait_until(pilot, lambda: "Dress, correct" in images_title(dashboard))
 
 
 async def test_n_shows_counts_then_shares_of_the_row_then_of_the_column(
@@ -209,11 +224,11 @@ async def test_a_row_of_a_table_opens_its_images(
         await pilot.press("end", "enter")
         assert isinstance(dashboard.screen, EvaluateScreen)
         await pilot.press("home", "down", "enter")
-        await wait_until(pilot, lambda: "Trouser → any" in headline(dashboard))
+        await wait_until(pilot, lambda: "Trouser → any" in images_title(dashboard))
         await pilot.press("3")
         dashboard.screen.query_one(ConfusedPairs).focus()
-        await pilot.press("enter")
-        await wait_until(pilot, lambda: "Shirt → T-shirt/top" in headline(dashboard))
+        await pilot.press("home", "enter")
+        await wait_until(pilot, lambda: "Shirt → T-shirt/top" in images_title(dashboard))
 
 
 async def test_w_selects_another_run(app_state: AppState, open_dashboard: OpenDashboard) -> None:

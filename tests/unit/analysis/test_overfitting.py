@@ -176,7 +176,7 @@ def test_with_mixed_labels_only_the_trend_is_judged() -> None:
 def test_training_accuracy_far_below_validation_is_underfitting() -> None:
     judgement = fit((2.3, 0.10, 0.20, 0.95), (2.3, 0.10, 0.15, 0.96), (2.3, 0.10, 0.15, 0.961))
     assert judgement.verdict == UNDERFITTING
-    for figure in ("10.0 %", "96.1 %", "-86.1"):
+    for figure in ("10.0 %", "96.1 %", "−86.1"):
         assert figure in judgement.explanation
     # Augmentation makes training images somewhat harder.
     assert fit(*((loss, 0.85, val, share) for loss, _, val, share in SETTLED)).verdict == GOOD

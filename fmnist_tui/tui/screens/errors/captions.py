@@ -18,7 +18,7 @@ from fmnist_tui.tui.screens.errors.loader import LoadedErrors
 from fmnist_tui.tui.widgets.gallery import Tile
 from fmnist_tui.util.class_names import short_name, short_names, short_pair
 from fmnist_tui.util.formatting import format_count, format_percent
-from fmnist_tui.util.text import cell_width
+from fmnist_tui.util.text import cell_width, safe_text
 
 # The names of the selected image.
 _FACT_WIDTH = 34
@@ -83,19 +83,27 @@ def class_probabilities(predictions: Predictions, miss: Misclassified) -> list[t
 
 
 def summary_facts(loaded: LoadedErrors) -> list[Content]:
-    """`1,144 of 10,000 wrong  Shirt → Coat: 71  most confident first`."""
-    evaluation = loaded.evaluation.evaluation
+    """`1,144 of 10,000 wrong`, and whether images differ from those that were predicted.
+
+    It does not depend on which images are shown, so that the images below it never move."""
+    evaluation, changed = loaded.evaluation.evaluation, loaded.changed
     facts = [Content.styled(f"{evaluation.wrong:,} of {evaluation.count:,} wrong", "bold $accent")]
+    if changed:
+        text = (
+            f"▲ {format_count(changed, 'image')} changed since this evaluation: e evaluates again"
+        )
+        facts.append(Content.styled(text, "$warning"))
+    return facts
+
+
+def images_title(loaded: LoadedErrors, filter_text: str, count: int) -> str:
+    """`Shirt → Coat: 71, most confident first`, and how many of them a filter matches."""
+    title = f"All errors, {ORDERS[loaded.order]}"
     if loaded.pair != ALL_ERRORS:
         name = pair_name(loaded.pair, loaded.evaluation.predictions.classes)
-        facts.append(Content.styled(f"{name}: {len(loaded.misses):,} (escape: all)", "bold"))
-    return [*facts, Content(ORDERS[loaded.order])]
-
-
-def changed_images(count: int) -> Content:
-    """A warning that images differ from those that were predicted."""
-    text = f"▲ {format_count(count, 'image')} changed since this evaluation: e evaluates again"
-    return Content.styled(text, "$warning")
+        title = f"{name}: {len(loaded.misses):,}, {ORDERS[loaded.order]}"
+    shown = safe_text(filter_text.strip(), 30)
+    return f"{title}, “{shown}” matches {count:,}" if shown else title
 
 
 def loading_notice(error: str) -> Content:

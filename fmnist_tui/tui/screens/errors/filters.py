@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fmnist_tui.analysis.predictions import Misclassified, MissOrder
 from fmnist_tui.tui.widgets.columns import fit_text
-from fmnist_tui.util.class_names import short_name, short_names
+from fmnist_tui.util.class_names import short_names
 from fmnist_tui.util.text import safe_text
 
 ORDERS: dict[MissOrder, str] = {
@@ -72,8 +72,10 @@ def _find_classes(text: str, classes: Sequence[str]) -> frozenset[int]:
 
 
 def pair_name(pair: Pair, classes: Sequence[str]) -> str:
-    """`Shirt → Coat`, `Shirt → any`."""
+    """`Shirt → Coat`, `Shirt → any`, `Shirt, correct`."""
     labels = short_names(classes, 24)
+    if pair[0] is not None and pair[0] == pair[1]:
+        return f"{labels[pair[0]]}, correct"
     names = ("any" if number is None else labels[number] for number in pair)
     return " → ".join(names)
 
@@ -100,7 +102,7 @@ def pair_choices(
     choices = [(ALL_ERRORS, "all errors", total - sum(correct))]
     choices += [(pair, pair_name(pair, classes), count) for pair, count in counts]
     choices += [
-        ((number, number), f"{short_name(classes, number, 24)}, correct", correct[number])
+        ((number, number), pair_name((number, number), classes), correct[number])
         for number in numbers
     ]
     return [

@@ -8,7 +8,6 @@ from functools import partial
 from textual import getters, on
 from textual.binding import Binding
 from textual.containers import Container, Vertical
-from textual.content import Content
 from textual.reactive import Reactive
 from textual.widget import Widget
 from textual.widgets import Input
@@ -56,9 +55,9 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
         Binding("w", "run", "Which run", id="errors.run"),
         Binding("z", "zoom", "Zoom", id="view.zoom"),
         Binding("g", "goto", "Go to", id="errors.goto"),
-        Binding("e", "evaluate", "Evaluate now", show=False, id="errors.evaluate"),
+        Binding("e", "evaluate", "Evaluate now", id="errors.evaluate"),
         Binding("r", "renderer", "How images are drawn", show=False, id="view.renderer"),
-        Binding("escape", "back", "Back, or show all errors", show=False, id="errors.back"),
+        Binding("escape", "back", "Back", id="errors.back"),
     ]
 
     # Whether one image fills the screen.
@@ -81,8 +80,6 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
             yield ImageDetail(classes="pane")
 
     def on_mount(self) -> None:
-        self._gallery.border_title = Content("images")
-        self._detail.border_title = Content("selected image")
         self._filter_input.display = False
 
     def on_screen_resume(self) -> None:
@@ -126,7 +123,6 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
         empty = self._empty_text(loaded.pair)
         self._gallery.show(len(self._misses), partial(self._tile, loaded), empty)
         if not self._misses:
-            self._gallery.border_subtitle = ""
             self._detail.show(None, [], [], None)
         if self.is_current and self.focused is None:
             (self._detail if self._alone else self._gallery).focus()
@@ -157,18 +153,21 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
             notice = captions.loading_notice(self._loader.error) if has_predictions else None
             self.show_summary(None, notice)
             return
-        facts = captions.summary_facts(loaded)
-        text = safe_text(self._filter_input.value.strip(), 30)
-        if text:
-            facts.append(Content(f"filter “{text}” matches {len(self._misses):,}"))
-        if loaded.changed:
-            facts.append(captions.changed_images(loaded.changed))
-        self.show_summary(facts)
+        self.show_summary(captions.summary_facts(loaded))
+        self._update_titles()
+
+    def _update_titles(self) -> None:
+        loaded = self._loader.loaded
+        if loaded is not None:
+            text, count = self._filter_input.value, len(self._misses)
+            title = captions.images_title(loaded, text, count)
+            set_border_titles(self._gallery, title, self._gallery.position if count else "")
+            set_border_titles(self._detail, title if self._alone else "Selected image")
 
     @on(Gallery.CursorMoved)
     def _show_image(self, event: Gallery.CursorMoved) -> None:
         loaded = self._loader.loaded
-        set_border_titles(self._gallery, subtitle=self._gallery.position)
+        self._update_titles()
         if loaded is None or not 0 <= event.number < len(self._misses):
             return
         miss, predictions = self._misses[event.number], loaded.evaluation.predictions
@@ -181,8 +180,7 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
 
     @property
     def default_zoom(self) -> str:
-        # The selected image is shown large beside the others.
-        return "full" if self.has_class("-wide") else "small"
+        return "small"  # The selected image is shown large beside the others.
 
     def update_appearance(self) -> None:
         self._gallery.zoom = self.zoom
@@ -198,7 +196,7 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
     def on_resize(self) -> None:
         self.update_appearance()
         self._arrange()
-        set_border_titles(self._gallery, subtitle=self._gallery.position)
+        self._update_titles()
 
     def to_copy(self) -> ToCopy:
         loaded, folder = self._loader.loaded, self.selected.folder
@@ -217,6 +215,7 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
         self._alone = alone
         self.set_focus(None)
         self._arrange()
+        self._update_titles()
         (self._detail if alone else self._gallery).focus()
 
     @on(ImageDetail.Stepped)
@@ -258,7 +257,10 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("filter", "order", "zoom", "goto"):
-            return self._loader.loaded is not None
+            return self._loader.loaded is not None and not (action == "zoom" and self._alone)
+        if action == "back":
+            is_narrowed = self._filter_input.display or self._loader.pair != ALL_ERRORS
+            return self._alone or is_narrowed
         if action == "pair":
             return self.selected.loaded is not None
         return super().check_action(action, parameters)

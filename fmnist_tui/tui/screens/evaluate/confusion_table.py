@@ -61,6 +61,13 @@ class ConfusionTable(Widget, can_focus=True):
         true: int
         predicted: int
 
+    @dataclass
+    class CellHighlighted(Message):
+        """Another cell is at the cursor."""
+
+        true: int
+        predicted: int
+
     _confusion: Counts = ()
     _names: tuple[str, ...] = ()
     # Each cell as a share of its column, if these are shown, or else of its row.
@@ -102,6 +109,7 @@ class ConfusionTable(Widget, can_focus=True):
     def watch_cursor(self) -> None:
         self._scroll_to_cursor()
         self._update_titles()
+        self.post_message(self.CellHighlighted(*self.cursor))
 
     def watch_mode(self) -> None:
         self._shares = cell_shares(self._confusion, self.mode == COLUMNS)
@@ -172,7 +180,7 @@ class ConfusionTable(Widget, can_focus=True):
         self._left = max(0, min(self._left, count - layout.columns))
 
     def _update_titles(self) -> None:
-        self.border_title = Content(f"confusion, {self.mode}")
+        self.border_title = Content(f"Confusion, {self.mode}")
         subtitle = ""
         if self._names:
             subtitle = confusion_layout.describe_cell(

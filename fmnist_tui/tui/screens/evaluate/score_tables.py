@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
@@ -13,7 +14,7 @@ from textual.message import Message
 from fmnist_tui.analysis.metrics import Evaluation
 from fmnist_tui.tui.widgets.columns import Column, fit_columns, format_head, format_row
 from fmnist_tui.tui.widgets.line_table import LineTable
-from fmnist_tui.util.class_names import short_name, short_names, short_pairs
+from fmnist_tui.util.class_names import short_names, short_pairs
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.sequences import next_item
 
@@ -78,14 +79,16 @@ class ClassScores(ScoreTable):
     def next_order(self) -> None:
         self.order = next_item(ORDERS, self.order)
         self.refill()
-        self.move_cursor(0)
+        if self.has_focus:
+            self.move_cursor(0)
 
     def _fill(self, evaluation: Evaluation, width: int) -> None:
         score_name = ORDERS[self.order]
         order = f", lowest {score_name} first" if score_name else ""
-        self.border_title = Content(f"classes, %{order}")
+        self.border_title = Content(f"Classes, %{order}")
         columns = fit_columns(_SCORE_COLUMNS, width)
-        names = short_names([score.name for score in evaluation.classes], columns[0].width)
+        classes = [score.name for score in evaluation.classes]
+        names, others = short_names(classes, columns[0].width), short_names(classes, 14)
         scores = list(enumerate(evaluation.classes))
         if score_name:
             scores.sort(key=lambda item: getattr(item[1], self.order))
@@ -97,7 +100,7 @@ class ClassScores(ScoreTable):
                 "recall": _score_text(score.recall),
                 "f1": _score_text(score.f1),
                 "support": Text(f"{score.support:,}"),
-                "confused": Text(_most_confused_with(evaluation, number)),
+                "confused": Text(_confused_text(evaluation, others, number)),
             }
             rows.append((str(number), format_row(columns, texts)))
         means = {
@@ -116,7 +119,7 @@ class ConfusedPairs(ScoreTable):
     KEYS_TITLE = "Most confused"
 
     def _fill(self, evaluation: Evaluation, width: int) -> None:
-        self.border_title = Content("most confused")
+        self.border_title = Content("Most confused")
         names = [score.name for score in evaluation.classes]
         pairs = evaluation.most_confused(_MAX_PAIRS)
         columns = fit_columns(_PAIR_COLUMNS, width)
@@ -137,14 +140,17 @@ class ConfusedPairs(ScoreTable):
         self.set_rows(format_head(columns), rows, "no errors")
 
 
-def _most_confused_with(evaluation: Evaluation, true: int) -> str:
-    """The wrong class that is predicted most often, and how often."""
+def most_confused_with(evaluation: Evaluation, true: int) -> int:
+    """The wrong class that is predicted most often for a class; the class itself if none is."""
     row = evaluation.confusion[true]
-    counts = [(count, -number) for number, count in enumerate(row) if number != true]
-    count, number = max(counts, default=(0, 0))
-    if not count:
-        return "–"
-    return f"{short_name([score.name for score in evaluation.classes], -number, 14)} {count:,}"
+    counts = [(count, -number) for number, count in enumerate(row) if number != true and count]
+    return -max(counts, default=(0, -true))[1]
+
+
+def _confused_text(evaluation: Evaluation, names: Sequence[str], true: int) -> str:
+    """`Shirt 88`."""
+    wrong = most_confused_with(evaluation, true)
+    return f"{names[wrong]} {evaluation.confusion[true][wrong]:,}" if wrong != true else "–"
 
 
 def _score_text(share: float, style: str = "") -> Text:

@@ -17,7 +17,12 @@ from fmnist_tui.render.line_chart import Line
 from fmnist_tui.tui.base.copying import ToCopy
 from fmnist_tui.tui.screens.evaluate import confusion_layout, summary
 from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
-from fmnist_tui.tui.screens.evaluate.score_tables import ClassScores, ConfusedPairs, ScoreTable
+from fmnist_tui.tui.screens.evaluate.score_tables import (
+    ClassScores,
+    ConfusedPairs,
+    ScoreTable,
+    most_confused_with,
+)
 from fmnist_tui.tui.screens.evaluate.to_copy import evaluation_to_copy
 from fmnist_tui.tui.shared.selected_run_screen import SelectedRunScreen
 from fmnist_tui.tui.state.app_state import ClassPair
@@ -59,11 +64,11 @@ class EvaluateScreen(SelectedRunScreen):
             yield ConfusionTable(id="matrix", classes="pane")
             yield ClassScores(id="scores", classes="pane")
             with VerticalScroll(id="fit", classes="pane") as fit:
-                fit.border_title = Content("fit")
+                fit.border_title = Content("Fit")
                 yield Static(id="fit-text")
             yield ConfusedPairs(id="pairs", classes="pane")
             yield LineChart(
-                "reliability", percent=True, square=True, id="reliability", classes="pane"
+                "Reliability", percent=True, square=True, id="reliability", classes="pane"
             )
 
     # -- showing ----------------------------------------------------------------------
@@ -85,9 +90,11 @@ class EvaluateScreen(SelectedRunScreen):
         self._evaluation = loaded
         evaluation = loaded.evaluation
         names = [score.name for score in evaluation.classes]
-        self.query_one(ConfusionTable).show(evaluation.confusion, names)
+        matrix = self.query_one(ConfusionTable)
+        matrix.show(evaluation.confusion, names)
         self.query_one(ClassScores).show_evaluation(evaluation)
         self.query_one(ConfusedPairs).show_evaluation(evaluation)
+        self._highlight(*matrix.cursor)
         groups = evaluation.reliability
         confidences = [group.confidence for group in groups]
         accuracies = [group.accuracy for group in groups]
@@ -122,6 +129,29 @@ class EvaluateScreen(SelectedRunScreen):
             self.query_one(ConfusionTable).cursor,
             (focused.current or "") if isinstance(focused, ScoreTable) else "",
         )
+
+    # -- the class that matrix and tables highlight -------------------------------------
+
+    @on(ConfusionTable.CellHighlighted)
+    def _cell_highlighted(self, event: ConfusionTable.CellHighlighted) -> None:
+        self._highlight(event.true, event.predicted)
+
+    @on(ScoreTable.RowHighlighted)
+    def _row_highlighted(self, event: ScoreTable.RowHighlighted) -> None:
+        matrix = self.query_one(ConfusionTable)
+        if not event.table.has_focus:
+            self._highlight(*matrix.cursor)  # it has been filled
+        if not event.table.has_focus or not event.key or self._evaluation is None:
+            return
+        true, _, predicted = event.key.partition(">")
+        wrong = most_confused_with(self._evaluation.evaluation, int(true))
+        matrix.cursor = (int(true), int(predicted) if predicted else wrong)
+
+    def _highlight(self, true: int, predicted: int) -> None:
+        """Have the tables highlight a cell of the matrix; the focused one is left to its keys."""
+        for table, key in ((ClassScores, f"{true}"), (ConfusedPairs, f"{true}>{predicted}")):
+            if not self.query_one(table).has_focus:
+                self.query_one(table).go_to(key)
 
     # -- layout -----------------------------------------------------------------------
 
