@@ -9,7 +9,6 @@ from typing import Any, ClassVar, TypeVar
 from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
@@ -54,6 +53,7 @@ from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.tui.state.app_state import AppState, ClassPair, QuitMode
 from fmnist_tui.tui.state.run_feed import RunFeed
+from fmnist_tui.tui.status_line import StatusLine, job_status
 from fmnist_tui.tui.terminal import osc
 from fmnist_tui.tui.terminal.ascii_filter import to_ascii
 from fmnist_tui.tui.terminal.line_filters import create_line_filters
@@ -323,13 +323,13 @@ class Dashboard(App[int]):
         if self.is_running and all(shown.message != text for shown in self._notifications):
             super().notify(text, title=title, severity=severity, timeout=timeout, markup=False)
 
-    def status_line(self) -> Content:
+    def status_line(self) -> StatusLine:
         """Running jobs and the followed run, or else the newest one, in a few words."""
-        feed, newest, jobs = self.app_state.feed, self.app_state.newest_run, self.jobs.summary()
-        run = summary_status(newest) if newest else Content("")
+        feed, newest = self.app_state.feed, self.app_state.newest_run
+        jobs = safe_text(self.jobs.summary(), 40)
         if feed is not None:
-            run = run_status(feed)
-        return Content.assemble(("⚙ ", "$accent"), safe_text(jobs, 40), "  ", run) if jobs else run
+            return run_status(feed, jobs)
+        return summary_status(newest, jobs) if newest else job_status(jobs)
 
     def refresh_status(self) -> None:
         """Update the bar above the current screen, and the terminal's title."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from textual.content import Content
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.signal import Signal
@@ -24,6 +23,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import RunSummary
 from fmnist_tui.tui.state.app_state import AppState, ClassPair, QuitMode
 from fmnist_tui.tui.state.run_feed import RunFeed
+from fmnist_tui.tui.status_line import StatusLine
 
 Result = TypeVar("Result")
 
@@ -108,7 +108,7 @@ class DashboardContext(Protocol):
 
     def copy_to_clipboard(self, text: str) -> None: ...
     def attract(self, text: str) -> None: ...
-    def status_line(self) -> Content: ...
+    def status_line(self) -> StatusLine: ...
     def refresh_status(self) -> None: ...
     def start_flow(self, flow: Coroutine[Any, Any, None]) -> None: ...
     async def ask(self, dialog: Screen[Result]) -> Result | None: ...

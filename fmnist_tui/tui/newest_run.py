@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-from textual.content import Content
 from textual.worker import Worker
 
 from fmnist_tui.protocol.validation import format_validation
 from fmnist_tui.runs.listing import RunSummary, find_newest_finished
 from fmnist_tui.tui.context import DashboardContext
 from fmnist_tui.tui.shared.run_names import run_name
+from fmnist_tui.tui.status_line import ACCURACY, NAME, STATUS, StatusLine, job_status
 from fmnist_tui.tui.widgets.run_status import status_mark
 from fmnist_tui.util.errors import UserError
-from fmnist_tui.util.text import safe_text
 
 
 class NewestRun:
@@ -42,9 +41,10 @@ class NewestRun:
             self._context.selection_changed.publish(self._app_state.current_run)
 
 
-def summary_status(run: RunSummary) -> Content:
+def summary_status(run: RunSummary, jobs: str = "") -> StatusLine:
     """`✓ two-conv 7f3a  finished  91.2 % val`, as of a followed run."""
-    parts = [run_name(run), run.state]
+    words = [(run_name(run), NAME), (run.state, STATUS)]
     if run.best_val_accuracy is not None:
-        parts.append(f"{format_validation(run.best_val_accuracy, run.val_note, 1)} val")
-    return Content.assemble(status_mark(run.state), " ", safe_text("  ".join(parts)), " ")
+        val = format_validation(run.best_val_accuracy, run.val_note, 1)
+        words.append((f"{val} val", ACCURACY))
+    return StatusLine(status_mark(run.state), tuple(words), job_status(jobs) if jobs else None)

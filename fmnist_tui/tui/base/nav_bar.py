@@ -10,6 +10,10 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from fmnist_tui.tui.context import DashboardContext
+from fmnist_tui.tui.status_line import StatusLine
+
+# What the titles leave to the status before they are shortened to their keys.
+_LEAST_STATUS = 12
 
 
 class NavBar(Widget):
@@ -18,7 +22,7 @@ class NavBar(Widget):
     DEFAULT_CSS = """
     NavBar { dock: top; height: 1; background: $panel; color: $foreground; }
     """
-    status: reactive[Content] = reactive(Content(""), layout=False)
+    status: reactive[StatusLine] = reactive(StatusLine(), layout=False)
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,30 +38,36 @@ class NavBar(Widget):
     def render(self) -> Content:
         width = self.size.width
         current = getattr(self.screen, "NAME", "")
-        tabs = self._dashboard.tabs
-        titles = [f" {key} {title} " for _, key, title in tabs]
-        name = " fmnist-tui "
-        status = self.status
-        space = width - sum(map(len, titles)) - 1
-        if space < len(name) + min(status.cell_length, 26):
-            name = ""
-        if space < 0:
-            titles = [f" {key}{title[:3] if tab == current else ''} " for tab, key, title in tabs]
-            space = width - sum(map(len, titles)) - 1
+        name, titles, room = self._fit_titles(width, current)
         parts: list[Content] = [Content.styled(name, "bold $primary")] if name else []
         self._spans = []
         column = len(name)
-        for (tab, _, _), title in zip(tabs, titles, strict=True):
+        for (tab, _, _), title in zip(self._dashboard.tabs, titles, strict=True):
             style = "bold $background on $primary" if tab == current else "$foreground"
             parts.append(Content.styled(title, style))
             self._spans.append((column, column + len(title), tab))
             column += len(title)
-        left = width - column - 1
-        if left >= 4 and status.cell_length:
-            status = status.truncate(left, ellipsis=True)
-            parts.append(Content(" " * (left - status.cell_length)))
-            parts.append(status)
+        if room >= 4 and (status := self.status.fit(room)):
+            gap = " " * (width - column - 2 - status.cell_length)
+            parts += [Content(gap), status, Content(" ")]
         return Content("").join(parts)
+
+    def _fit_titles(self, width: int, current: str) -> tuple[str, list[str], int]:
+        """The program's name, the titles of the screens, and the cells for the status: the more
+        room it needs, the shorter are the titles."""
+        name, tabs = " fmnist-tui ", self._dashboard.tabs
+        whole = [f" {key} {title} " for _, key, title in tabs]
+        close = [f" {key} {title}{' ' * (tab == current)}" for tab, key, title in tabs]
+        short = [f" {key}{title[:3] if tab == current else ''} " for tab, key, title in tabs]
+        status = self.status.fit(width).cell_length
+        for each, titles in ((name, whole), ("", whole), ("", close)):
+            # Two blanks after the status, and two before it at least.
+            room = width - len(each) - sum(map(len, titles)) - 4
+            if room >= status or (not status and room >= -4):
+                return each, titles, room
+        if room >= _LEAST_STATUS:
+            return "", close, room
+        return "", short, width - sum(map(len, short)) - 4
 
     def on_click(self, event: events.Click) -> None:
         for start, end, name in self._spans:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from textual.content import Content
-
 from fmnist_tui.protocol.events import LRFIND
 from fmnist_tui.protocol.validation import find_validation
 from fmnist_tui.tui.state.run_feed import RunFeed
+from fmnist_tui.tui.status_line import ACCURACY, EPOCH, NAME, STATUS, StatusLine, job_status
 from fmnist_tui.util.formatting import format_count, format_percent
-from fmnist_tui.util.text import safe_text
 
 _ENDS = {
     "finished": ("✓", "$success"),
@@ -28,20 +26,19 @@ def status_mark(status: str) -> tuple[str, str]:
     return _ENDS.get(status, ("●", "$success"))
 
 
-def run_status(feed: RunFeed) -> Content:
-    """`● two-conv 7f3a ep 3/5 91.2 % val`."""
+def run_status(feed: RunFeed, jobs: str = "") -> StatusLine:
+    """`● two-conv 7f3a  ep 3/5  91.2 % val`, after the running jobs."""
     state = feed.state
-    sign, colour = status_mark(feed.status)
-    parts = [feed.name]
+    words = [(feed.name, NAME)]
     if feed.is_live and feed.kind == LRFIND:
-        parts.append(format_percent(state.fraction, 0))
+        words.append((format_percent(state.fraction, 0), EPOCH))
     elif state.started is not None and feed.is_live:
         epochs = state.started.epochs
-        parts.append(f"ep {min(state.epochs_done + 1, epochs)}/{epochs}")
+        words.append((f"ep {min(state.epochs_done + 1, epochs)}/{epochs}", EPOCH))
     if feed.status not in ("training", "validating"):
-        parts.append(feed.status)
+        words.append((feed.status, STATUS))
     if (val := find_validation(state)) is not None:
-        parts.append(f"{val.format(1)} val")
+        words.append((f"{val.format(1)} val", ACCURACY))
     if state.unreadable_lines:
-        parts.append(format_count(state.unreadable_lines, "unreadable line"))
-    return Content.assemble((sign, colour), " ", safe_text("  ".join(parts)), " ")
+        words.append((format_count(state.unreadable_lines, "unreadable line"), NAME))
+    return StatusLine(status_mark(feed.status), tuple(words), job_status(jobs) if jobs else None)

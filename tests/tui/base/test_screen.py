@@ -22,6 +22,7 @@ from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.screens.train.screen import TrainScreen
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.run_feed import RunFeed
+from fmnist_tui.tui.widgets.run_status import run_status
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import OpenDashboard
 from tests.tui.support import make_run, record_toasts, wait_until
@@ -74,6 +75,32 @@ async def test_the_status_in_the_bar_is_updated_when_a_screen_is_shown(
         status = dashboard.status_line().plain
         assert status
         await wait_until(pilot, lambda: dashboard.screen.query_one(NavBar).status.plain == status)
+
+
+async def test_the_status_keeps_away_from_the_titles_and_tells_the_accuracy_in_little_room(
+    open_dashboard: OpenDashboard, app_state: AppState
+) -> None:
+    app_state.feed = RunFeed.open(make_run(app_state.runs_dir))
+    async with open_dashboard("train") as (dashboard, pilot):
+        bar = dashboard.screen.query_one(NavBar)
+
+        def shown() -> tuple[int, str]:
+            """The blanks after the last title, and the status."""
+            text = bar.render_line(0).text.rstrip().partition("7 Sweep")[2]
+            return len(text) - len(text.lstrip()), text.strip()
+
+        status = f"✓ {app_state.feed.name}  finished  ~98.0 % val"
+        await wait_until(pilot, lambda: shown()[1] == status)
+        bar.status = run_status(app_state.feed, "export of a model 62%")
+        await pilot.pause()
+        assert shown()[0] >= 2 and shown()[1].startswith("⚙ export of a model 62%  ✓ ")
+        assert shown()[1].endswith("~98.0 % val")
+        await pilot.resize_terminal(80, 24)
+        await wait_until(pilot, lambda: bar.size.width == 80)
+        assert shown()[0] == 2 and shown()[1].startswith("⚙ export of a") and shown()[1][-1] == "…"
+        bar.status = run_status(app_state.feed)
+        await pilot.pause()
+        assert shown()[1] == "✓ ~98.0 % val"
 
 
 async def test_a_run_that_is_read_slowly_does_not_replace_a_training(
