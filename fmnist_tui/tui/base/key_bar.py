@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from textual import events
 from textual.content import Content
 from textual.dom import DOMNode
@@ -34,12 +36,13 @@ class KeyBar(Widget):
         help_key: KeyItem = ("?", "keys", "help", self.app)
         # Bindings with the same description (left and right) are shown once.
         unique: dict[str, KeyItem] = {}
+        labels: Mapping[str, str] = getattr(self.screen, "key_labels", {})
         for active in self.screen.active_bindings.values():
             binding = active.binding
             if binding.show and active.enabled and binding.description:
                 key = binding.key_display or self.app.get_key_display(binding)
-                item = (key, binding.description, binding.action, active.node)
-                unique.setdefault(binding.description, item)
+                label = labels.get(binding.id or "", binding.description)
+                unique.setdefault(label, (key, label, binding.action, active.node))
         parts: list[Content] = []
         self._spans = []
         column = 0

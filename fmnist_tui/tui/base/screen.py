@@ -73,6 +73,8 @@ class DashboardScreen(ResizableScreen[None]):
 
     def __init__(self, classes: str | None = None) -> None:
         super().__init__(classes=classes)
+        # What keys do now, by the ids of their bindings, where that depends on what is shown.
+        self.key_labels: dict[str, str] = {}
         # The threads of `run_in_thread`, by group.
         self._threads: dict[str, LatestWork] = {}
 

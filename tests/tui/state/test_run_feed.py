@@ -10,7 +10,8 @@ import pytest
 
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.commands import Stop
-from fmnist_tui.protocol.events import EVENTS, RunStarted
+from fmnist_tui.protocol.events import EVENTS, Event, Progress, RunStarted
+from fmnist_tui.protocol.run_state import TRAIN_LOSS
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.tui.state.run_feed import RunFeed
@@ -39,6 +40,49 @@ def test_events_appended_by_another_process_are_read(tmp_path: Path) -> None:
         file.writelines(f"{line}\n" for line in rest)
     assert feed.drain()
     assert feed.status == "finished"
+
+
+def test_a_run_that_was_resumed_several_times_has_its_whole_curve_wherever_it_is_shown(
+    tmp_path: Path,
+) -> None:
+    folder = make_run(tmp_path, epochs=2, ended=False)
+    attached = RunFeed.open(folder)
+    first, *rest = events(run=folder.name)
+    assert isinstance(first, RunStarted)
+    steps = [event for event in rest if isinstance(event, Progress)]
+    # Steps after the last checkpoint are trained again.
+    sessions: list[list[Event]] = [
+        [dataclasses.replace(first, t=first.t + 100, step=20), *steps[20:60]],
+        [dataclasses.replace(first, t=first.t + 200, step=40), *steps[40:50]],
+        [dataclasses.replace(first, t=first.t + 300, step=50), *steps[50:]],
+    ]
+    *earlier, last = sessions
+    with folder.events.open("a") as file:
+        file.writelines(EVENTS.encode(event) + "\n" for each in earlier for event in each)
+    training = Training(CONFIG)
+    training.events.extend(last)
+    own = RunFeed.of(training, replay(folder.events))
+    assert [step for step, _ in own.state.series(TRAIN_LOSS)] == list(range(1, 51))
+    assert not own.has_started
+    with folder.events.open("a") as file:
+        file.writelines(EVENTS.encode(event) + "\n" for event in last)
+    for feed in (own, attached):
+        assert feed.drain()
+    for feed in (own, attached, RunFeed.open(folder)):
+        assert [step for step, _ in feed.state.series(TRAIN_LOSS)] == list(range(1, 81))
+        assert [m.step for m in feed.state.markers if m.what == "resumed"] == [20, 40, 50]
+
+
+def test_a_run_that_is_told_to_stop_is_stopping_until_it_ends() -> None:
+    training = Training(CONFIG)
+    training.events.extend(events(epochs=2, ended=False))
+    feed = RunFeed.of(training)
+    feed.drain()
+    assert feed.status == "training"
+    feed.send(Stop(0.0, "stopped by key"))
+    assert feed.status == "stopping"
+    training.finish()
+    assert feed.status != "stopping"
 
 
 def test_invalid_lines_are_skipped_and_said(tmp_path: Path) -> None:

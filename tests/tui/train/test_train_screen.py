@@ -24,6 +24,7 @@ from fmnist_tui.protocol.commands import (
 from fmnist_tui.protocol.events import Alert, Changed, Glance
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, QuitDialog
+from fmnist_tui.tui.base.key_bar import KeyBar
 from fmnist_tui.tui.screens.train.form import Form
 from fmnist_tui.tui.screens.train.log import LogPane
 from fmnist_tui.tui.screens.train.next_run import NextRunPane
@@ -110,10 +111,13 @@ async def test_a_run_is_shown_with_bars_figures_and_log(
 async def test_space_pauses_and_resumes(open_dashboard: OpenDashboard, run: FakeTraining) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
         await wait_for_events(dashboard, pilot, run)
+        bar = dashboard.screen.query_one(KeyBar)
+        assert "space Pause" in bar.render().plain
         await pilot.press("space")
         run.events.append(Changed(0.0, 40, "paused", "true"))
         await wait_for_events(dashboard, pilot, run)
-        assert "paused" in text_of(dashboard, RunProgress)
+        assert "paused: space goes on" in text_of(dashboard, RunProgress)
+        assert "space Go on" in bar.render().plain
         await pilot.press("space")
         assert [type(command) for command in run.commands] == [Pause, Resume]
 
@@ -139,6 +143,8 @@ async def test_space_after_a_stop_asks_before_it_starts_anything(
     monkeypatch.setattr(app_state.session, "resume", resume)
     async with open_dashboard("train") as (dashboard, pilot):
         starts = record_starts(dashboard, monkeypatch)
+        await pilot.pause()
+        assert "space Resume or new" in dashboard.screen.query_one(KeyBar).render().plain
         await pilot.press("space", "space", key)
         await wait_until(pilot, lambda: isinstance(dashboard.screen, TrainScreen))
         await wait_until(pilot, lambda: (len(resumes), len(starts)) == (resumed, started))

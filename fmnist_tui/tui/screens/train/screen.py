@@ -14,6 +14,7 @@ from textual.reactive import Reactive
 from textual.widget import Widget
 
 from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.protocol.checkpoint_record import BEST, LAST
 from fmnist_tui.protocol.commands import Pause, Resume, SaveCheckpoint, ScaleLearningRate, Stop
 from fmnist_tui.protocol.events import ENSEMBLE, FINISHED, TRAIN
 from fmnist_tui.protocol.validation import MARK_MEANING
@@ -57,7 +58,7 @@ class TrainScreen(ImageScreen):
     )
     CSS_PATH = "screen.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "go", "Start/pause", id="train.go"),
+        Binding("space", "go", "Start or pause", id="train.go"),
         Binding("s", "stop", "Stop", id="train.stop"),
         Binding("c", "checkpoint", "Checkpoint", id="train.checkpoint"),
         Binding(
@@ -184,8 +185,10 @@ class TrainScreen(ImageScreen):
         set_border_titles(self._progress, safe_text(title, 200))
         self._charts.show(None if self._lr_search.is_open else feed, live=live)
         self._probes.show(feed)
-        run_state = feed and (feed.is_live, feed.is_own, feed.kind, feed.folder is not None)
+        go = _describe_go(feed)
+        run_state = feed and (feed.is_live, feed.is_own, feed.kind, feed.folder is not None, go)
         if run_state != self._run_state:
+            self.key_labels["train.go"] = go
             self._run_state = run_state
             self._mark_form()
 
@@ -336,6 +339,13 @@ class TrainScreen(ImageScreen):
             self.set_focus(None)
 
 
+def _describe_go(feed: RunFeed | None) -> str:
+    """What the key that starts, pauses and resumes does now."""
+    if feed is not None and feed.is_live and feed.kind == TRAIN:
+        return "Go on" if feed.state.paused else "Pause"
+    return "Resume or new" if feed is not None and _is_unfinished(feed) else "Start"
+
+
 def _is_unfinished(feed: RunFeed) -> bool:
     """Whether the run shown is a training that has ended before its last step."""
     is_training = feed.kind == TRAIN and feed.state.started is not None
@@ -351,14 +361,15 @@ def _has_just_ended(feed: RunFeed) -> bool:
 def _unfinished_dialog(feed: RunFeed) -> ChoiceDialog:
     state = feed.state
     total = state.started.total_steps if state.started is not None else 0
+    saved = state.record.newest(LAST) or state.record.newest(BEST)
+    choices = [Choice("n", "new run", "with the settings of the form"), Choice("x", "cancel")]
+    if saved is not None:
+        choices.insert(0, Choice("u", f"resume {feed.name}", f"it goes on at step {saved.step:,}"))
     return ChoiceDialog(
         f"{feed.name} is not finished",
-        f"It ended at step {state.step:,} of {total:,}.",
-        [
-            Choice("u", "resume", "it continues from its last checkpoint"),
-            Choice("n", "new run", "with the settings of the form"),
-            Choice("x", "cancel"),
-        ],
+        f"It ended at step {state.step:,} of {total:,}"
+        + ("." if saved is not None else " without a checkpoint: it cannot be resumed."),
+        choices,
     )
 
 
