@@ -133,9 +133,7 @@ async def test_a_study_shows_its_trials_newest_first_and_the_best_marked(
         assert best.startswith("◆") and "80.00 %" in best and "█" in best
         assert "search" in rows(dashboard, "studies")[0] and "4/6" in rows(dashboard, "studies")[0]
         assert "best 80.00 % (trial 1)" in str(table(dashboard).border_title)
-        about = str(table(dashboard).border_subtitle)
-        assert about.startswith("3: the loss stopped being a number, lr ")
-        assert about.endswith("order: newest")
+        assert str(table(dashboard).border_subtitle) == "order: newest"
 
 
 async def test_trials_are_refreshed_while_remote_workers_run(

@@ -54,6 +54,17 @@ def test_settings_have_columns_of_their_own_before_less_important_ones() -> None
     assert narrow == ["best", "number", "state", "value", "settings"]
 
 
+def test_the_subtitle_says_what_the_columns_do_not_show() -> None:
+    study, reason = make_study(3), "the loss stopped being a number"
+    failed = make_trial(number=3, state="failed", why=reason, params=study.trials[0].params)
+    wide, narrow = (tables.trial_columns(study, width) for width in (120, 60))
+    assert tables.table_subtitle(study.trials[1], "newest", wide, 120) == "newest"
+    assert tables.table_subtitle(study.trials[1], "newest", narrow, 60).startswith("1: lr 0.001, ")
+    assert tables.table_subtitle(failed, "newest", tables.trial_columns(study, 92), 92) == (
+        f"3: {reason}  newest"
+    )
+
+
 def test_rows_of_unchanged_trials_are_reused() -> None:
     study, cache = make_study(30), RowCache[TrialView]()
     columns = tables.trial_columns(study, 120)

@@ -36,7 +36,7 @@ from fmnist_tui.tui.screens.sweep.tables import (
     trial_columns,
 )
 from fmnist_tui.tui.screens.sweep.to_copy import study_to_copy
-from fmnist_tui.tui.widgets.columns import RowCache, fit_columns, format_head
+from fmnist_tui.tui.widgets.columns import Column, RowCache, fit_columns, format_head
 from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.text import safe_text
@@ -85,6 +85,7 @@ class SweepScreen(TableScreen[TrialView]):
         self._reload_list = False
         self._ticks = 0
         self._rows: RowCache[TrialView] = RowCache()
+        self._columns: list[Column] = []
         # None until they are computed.
         self._importances: tuple[tuple[str, float], ...] | None = None
         # The study and the number of complete trials that these were computed from.
@@ -200,17 +201,16 @@ class SweepScreen(TableScreen[TrialView]):
         matching = filter_items(study.trials if study else (), self.words, search_text)
         trials = sorted(matching, key=ORDERS[self.order])
         self._visible = visible = {str(trial.number): trial for trial in trials}
-        columns, colours = (
-            trial_columns(study, table.line_width),
-            self.palette(),
-        )
+        columns, colours = trial_columns(study, table.line_width), self.palette()
+        self._columns = columns
         rows = build_trial_rows(self._rows, visible, study, columns, colours) if study else []
         table.set_rows(format_head(columns), rows, self._empty_text())
         set_border_titles(table, table_title(study))
         self._draw_subtitle()
 
     def _draw_subtitle(self) -> None:
-        subtitle = table_subtitle(self._current, self.filter_and_order, self.table.line_width)
+        ending, width = self.filter_and_order, self.table.line_width
+        subtitle = table_subtitle(self._current, ending, self._columns, width)
         set_border_titles(self.table, subtitle=subtitle)
 
     def _empty_text(self) -> str:

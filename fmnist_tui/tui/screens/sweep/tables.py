@@ -198,12 +198,22 @@ def table_title(study: Snapshot | None) -> str:
     return f"{safe_text(study.name, 30)}  {study.done}/{study.total}{running}{result}"
 
 
-def table_subtitle(trial: TrialView | None, ending: str, width: int) -> str:
-    """All settings of the trial under the cursor, as far as they fit, and `ending`."""
-    if trial is None or not trial.params:
+def table_subtitle(
+    trial: TrialView | None, ending: str, columns: Sequence[Column], width: int
+) -> str:
+    """What the columns do not show of the trial under the cursor, as far as it fits, and `ending`:
+    all its settings, or a reason that is longer than its column."""
+    if trial is None:
+        return ending
+    reason, widths = _reason(trial), {column.key: column.width for column in columns}
+    if "settings" in widths:
+        missing = _details(trial) if trial.params else []
+    else:
+        missing = [reason] if cell_len(reason) > widths.get("why", 0) else []
+    if not missing:
         return ending
     room = max(1, width - len(ending) - 6)
-    details = f"{trial.number}: {', '.join(_details(trial))}"
+    details = f"{trial.number}: {', '.join(missing)}"
     return f"{details if len(details) <= room else f'{details[: room - 1]}…'}  {ending}"
 
 
