@@ -27,7 +27,7 @@ Rows = list[list[tuple[str, str]]]
 Highlights = Mapping[int | None, tuple[str, str]]
 
 # Theme variables.
-NORMAL, FADED, TITLE = "primary", "edge", "bold foreground"
+NORMAL, FADED, TITLE, LABEL = "primary", "edge", "bold foreground", "foreground-muted"
 BEST, CURRENT = ("◆", "accent"), ("◉", "foreground")
 
 MIN_SLICE_WIDTH, MIN_SLICE_HEIGHT = 16, 5
@@ -168,7 +168,7 @@ def draw_slices(
         for line, parts in enumerate(zip(*slices, strict=True)):
             label = f"{ends.get(line, ''):>{margin - 1}} " if margin else ""
             spans = [span for part in parts for span in (*part, (" " * _SLICE_GAP, ""))]
-            rows.append([(label, FADED), *spans])
+            rows.append([(label, LABEL), *spans])
     return rows, len(keys)
 
 
@@ -198,7 +198,7 @@ def _draw_slice(
     return [
         [(fit_text(_truncate(title, width), width), TITLE)],
         *canvas.rows(),
-        [(_axis(part, width), FADED)],
+        [(_axis(part, width), LABEL)],
     ]
 
 
@@ -267,9 +267,9 @@ def draw_parallel(
     bottoms = [format_value(part.choices[0] if part.choices else part.low) for part in space]
     rows: Rows = [
         [(_labels([part.key for part in space] + ["value"], columns, width), TITLE)],
-        [(_labels([*tops, high], columns, width), FADED)],
+        [(_labels([*tops, high], columns, width), LABEL)],
         *canvas.rows(),
-        [(_labels([*bottoms, low], columns, width), FADED)],
+        [(_labels([*bottoms, low], columns, width), LABEL)],
     ]
     return rows, count
 
