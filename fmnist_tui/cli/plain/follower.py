@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from fmnist_tui.cli.support.training_view import PlainView
-from fmnist_tui.protocol.events import RunEnded
+from fmnist_tui.protocol.events import EpochEnded, RunEnded
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.handover import FindRun, has_process, run_finder
@@ -20,6 +20,8 @@ Say = Callable[[str], None]
 POLL_SECONDS = 0.2
 # How long a process may take to begin the next run of its plan.
 NEXT_SECONDS = 5.0
+# Of epochs that are shorter not every one is told.
+EPOCH_SECONDS = 5.0
 
 
 class RunFollower:
@@ -90,11 +92,17 @@ class RunFollower:
     def _follow_to_end(self, reader: EventReader, is_closing: threading.Event) -> bool:
         """Tell what the run does; whether it has come to its end."""
         view, path = PlainView(self._say, self._seconds), reader.path.parent
+        epoch_told_at = -EPOCH_SECONDS
         while True:
             # Looked at first: what was written before the process ended is read below.
             is_live = find_holder(path) is not None
             for event in reader.read_all():
                 self.state.apply(event)
+                if isinstance(event, EpochEnded):
+                    total = self.state.started.epochs if self.state.started is not None else 0
+                    if time.monotonic() - epoch_told_at < EPOCH_SECONDS and event.epoch != total:
+                        continue
+                    epoch_told_at = time.monotonic()
                 view.on_event(event, self.state)
                 if isinstance(event, RunEnded):
                     self._say(f"{self.name} {event.outcome}")
