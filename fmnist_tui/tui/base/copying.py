@@ -17,7 +17,7 @@ from fmnist_tui.util.text import safe_text
 
 # Many terminals ignore a clipboard of more than 100,000 characters, in base64.
 MOST_BYTES = 74_000
-_PREVIEW = 40
+_PREVIEW = 46
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,9 @@ def _offers(to_copy: ToCopy) -> Iterator[tuple[Choice, str]]:
         yield Choice("p", "path", safe_text(path.name, _PREVIEW)), str(path)
     command = shlex.join(["fmnist-tui", *map(str, to_copy.command)])
     if to_copy.command and safe_text(command) == command:
-        yield Choice("c", "command", safe_text(command, _PREVIEW)), command
+        start = " ".join(map(str, to_copy.command))
+        about = start if len(start) <= _PREVIEW else f"{start[: _PREVIEW - 1]}…"
+        yield Choice("c", "command", about), command
 
 
 def _copy(context: DashboardContext, choice: Choice, text: str) -> None:

@@ -61,7 +61,7 @@ async def test_the_screens_about_a_run_give_what_they_show(
         assert f"--runs={app_state.runs_dir}" in matrix.command
         dashboard.screen.query_one("#scores").focus()
         await pilot.pause()
-        assert to_copy().value.startswith("T-shirt/top: precision")
+        assert to_copy().value.startswith("Shirt: precision")
         dashboard.show("train")
         await pilot.pause()
         assert parsed(to_copy())[:2] == ["train", f"--config={folder.config}"]

@@ -161,8 +161,10 @@ async def test_slash_opens_a_filter_that_escape_leaves_and_clears(
         assert isinstance(dashboard.screen, ErrorsScreen)
         copied = dashboard.screen.to_copy()
         pair = ["--true", "Pullover", "--pred", "Dress", "--order=confidence"]
-        assert copied.table is not None and list(copied.command[-5:]) == pair
-        assert len(copied.table.rows) == len(predicted.find_misses(2, 3))
+        assert list(copied.command[3:8]) == pair
+        assert copied.table is not None and len(copied.table.rows) == len(
+            predicted.find_misses(2, 3)
+        )
         assert ": Pullover → Dress, " in copied.value
         # Escape leaves the input, then clears it.
         await pilot.press("escape")

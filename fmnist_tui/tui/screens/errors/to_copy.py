@@ -37,14 +37,12 @@ def errors_to_copy(
     if 0 <= cursor < len(rows):
         index, true, predicted, confidence, _ = rows[cursor]
         value = f"{index} of {predictions.split}: {true} → {predicted}, {confidence}"
-    command = [*repeat_command(app_state, "errors", folder.id), f"--split={predictions.split}"]
-    pair = _find_pair(loaded.pair, images)
-    if pair is None:
-        command = []
-    else:
+    command, pair = [], _find_pair(loaded.pair, images)
+    if pair is not None:
+        words = ["errors", folder.id, f"--split={predictions.split}"]
         for flag, number in zip(("--true", "--pred"), pair, strict=True):
-            command += [flag, predictions.classes[number]] if number is not None else []
-        command.append(f"--order={loaded.order}")
+            words += [flag, predictions.classes[number]] if number is not None else []
+        command = repeat_command(app_state, *words, f"--order={loaded.order}")
     headings = ("image", "true", "predicted", "confidence", "true class")
     return ToCopy(value, CopyTable(headings, rows), folder.path, command)
 
