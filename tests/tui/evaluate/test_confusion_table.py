@@ -6,7 +6,7 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.events import MouseScrollDown
 
-from fmnist_tui.config.dataset_catalog import GARMENTS
+from fmnist_tui.config.dataset_catalog import GARMENTS, LETTERS
 from fmnist_tui.tui.screens.evaluate.confusion_layout import ConfusionLayout, describe_cell
 from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
 
@@ -36,6 +36,8 @@ def test_the_table_uses_the_available_space() -> None:
     assert (narrow.columns, narrow.rows, narrow.row_height) == (10, 10, 1)
     wide = ConfusionLayout.fit(130, 31, GARMENTS, 3)
     assert wide.cell_width > narrow.cell_width and wide.row_height == 3
+    letters = ConfusionLayout.fit(74, 17, LETTERS, 1)
+    assert letters.columns == 23, "short names and numbers have narrow columns"
     many = ConfusionLayout.fit(78, 20, ["a long name"] * 47, 3)
     assert many.columns < 47 and many.rows == 19
     assert many.head_width + many.columns * many.cell_width <= 78

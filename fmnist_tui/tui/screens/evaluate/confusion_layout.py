@@ -10,6 +10,8 @@ from fmnist_tui.util.class_names import names_width, short_names
 from fmnist_tui.util.formatting import format_percent
 
 _MIN_NAME, _MAX_NAME = 5, 14
+# The cells of a column's name, if it is that long.
+_MIN_HEADING = 4
 _MAX_CELL_WIDTH = 12
 _MAX_ROW_HEIGHT = 3
 Cell = tuple[int, int]
@@ -28,7 +30,8 @@ class ConfusionLayout:
     @classmethod
     def fit(cls, width: int, height: int, classes: Sequence[str], digits: int) -> ConfusionLayout:
         """The layout for these classes, with numbers of at most `digits`."""
-        count, min_cell = len(classes), digits + 2
+        count = len(classes)
+        min_cell = max(digits + 2, names_width(classes, _MIN_HEADING) + 1)
         # Names are shortened where that shows all columns, or where there is hardly any room.
         room = width - min_cell * count - 2
         room = room if room >= _MIN_NAME else width // 3

@@ -81,7 +81,7 @@ class ConfusionTable(Widget, can_focus=True):
         self._confusion = tuple(tuple(row) for row in confusion)
         self._shares = cell_shares(self._confusion, self.mode == COLUMNS)
         highest = max((max(row) for row in self._confusion), default=0)
-        self._digits = max(3, len(str(highest)))
+        self._digits = len(str(highest))
         if names != self._names:
             self._names = names
             self._left = self._top = 0

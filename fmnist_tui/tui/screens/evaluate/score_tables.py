@@ -32,7 +32,7 @@ _SCORE_COLUMNS = (
 _PAIR_COLUMNS = (
     Column("pair", "true → predicted", 12, 0),
     Column("count", "images", 6, 1, right=True),
-    Column("share", "share", 6, 2, right=True),
+    Column("share", "share", 7, 2, right=True),
     Column("bar", "", 12, 3),
 )
 

@@ -112,7 +112,7 @@ class EvaluateScreen(SelectedRunScreen):
     def _update_fit(self) -> None:
         state = self.selected.state
         if state is not None:
-            width, note = self.query_one("#fit").size.width, training_note(state.started)
+            width, note = self.query_one("#fit-text").size.width, training_note(state.started)
             text = summary.fit_text(judge_fit(state), note, width)
             self.query_one("#fit-text", Static).update(text)
 

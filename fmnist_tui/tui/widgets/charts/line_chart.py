@@ -365,7 +365,8 @@ class LineChart(IncrementalWidget, can_focus=True):
         entries = []
         lines = [line for line in self._lines if line.xs]
         for line, symbol in zip(lines, chart.symbols if chart else (), strict=False):
-            value = line.ys[-1] if x is None else value_at(line, x)
+            last = line.ys[-1] if not self._square else None
+            value = last if x is None else value_at(line, x)
             text = self._format_y(value) if value is not None else ""
             entries.append(LineValue(symbol, colours[line.colour], safe_text(line.label, 30), text))
         notes = [describe_outside(chart, self._percent)] if chart is not None else []
