@@ -130,7 +130,8 @@ def round_ticks(low: float, high: float, most: int, *, whole: bool = False) -> l
             ticks = _multiples(low, high, step)
             cost = abs(len(ticks) - most + 0.5) + _is_less_round(step)
             choices.append((len(ticks) > most + 1 or len(ticks) < 2, cost, ticks))
-    return min(choices, key=lambda choice: choice[:2])[2] if choices else [low, high]
+    ticks = min(choices, key=lambda choice: choice[:2])[2] if choices else []
+    return ticks or [low, high]
 
 
 def _is_less_round(step: float) -> bool:
@@ -196,7 +197,7 @@ def _widen(low: float, high: float, *, log: bool = False) -> tuple[float, float]
 def _multiples(low: float, high: float, step: float) -> list[float]:
     """The multiples of `step` from `low` to `high`, without binary fractions."""
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [float(f"{number * step:.10g}") for number in range(first, last + 1)] or [low, high]
+    return [float(f"{number * step:.10g}") for number in range(first, last + 1)]
 
 
 def _log_ticks(low: float, high: float, most: int) -> list[float]:

@@ -14,13 +14,14 @@ from fmnist_tui.analysis.metrics import ClassScore, compute_class_scores
 from fmnist_tui.analysis.overfitting import judge_fit
 from fmnist_tui.cli.support import console
 from fmnist_tui.protocol.events import ENSEMBLE, LRFIND, Evaluated
-from fmnist_tui.protocol.lr_curve import RatePoint, chart_points
+from fmnist_tui.protocol.lr_curve import chart_points
 from fmnist_tui.protocol.lr_search import LrSearch, format_search_result
-from fmnist_tui.protocol.run_state import RunState
+from fmnist_tui.protocol.run_state import TRAIN_LOSS, VAL_LOSS, RunState
 from fmnist_tui.protocol.validation import find_validation, training_note
 from fmnist_tui.render.axis import NUMBERS, POWERS
-from fmnist_tui.render.line_chart import Line
+from fmnist_tui.render.line_chart import Line, suggest_log
 from fmnist_tui.render.printed_chart import format_chart
+from fmnist_tui.render.smoothing import LIGHT, OFF, smooth_line
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.util.class_names import short_names
 from fmnist_tui.util.formatting import (
@@ -105,17 +106,13 @@ def _print_evaluations(state: RunState, results: Sequence[Evaluated]) -> None:
 def print_search(search: LrSearch) -> None:
     """Print the losses of a search by learning rate, smoothed, and the suggested point."""
     suggestion = search.suggestion()
-    curves: list[tuple[str, Sequence[RatePoint], str]] = [
-        ("loss", chart_points(search.points, suggestion.smooth), "blue"),
-        ("smoothed", suggestion.smooth, "orange"),
-    ]
+    losses = [loss for _, loss in chart_points(search.points, suggestion.smooth)]
+    rates = [math.log10(lr) for lr, _ in suggestion.smooth]
+    levels = [level for _, level in suggestion.smooth]
+    lines = [Line("smoothed", rates, levels, "blue", losses, losses)]
     if suggestion.lr is not None and suggestion.loss is not None:
-        point = (suggestion.lr, suggestion.loss)
-        curves.append((f"lr {suggestion.lr:.2g}", [point], "red"))
-    lines = [
-        Line(name, [math.log10(lr) for lr, _ in points], [loss for _, loss in points], colour)
-        for name, points, colour in curves
-    ]
+        name = f"lr {suggestion.lr:.2g}"
+        lines.append(Line(name, [math.log10(suggestion.lr)], [suggestion.loss], "red"))
     _print_chart("loss by learning rate", lines, "learning rate", numbers=POWERS)
     if search.end is not None:
         console.line(format_search_result(search.end))
@@ -124,14 +121,15 @@ def print_search(search: LrSearch) -> None:
 def _print_losses(state: RunState) -> None:
     per_epoch = state.started.steps_per_epoch if state.started else 1
     lines = []
-    for name, label, colour in (("train_loss", "train", "cyan"), ("val_loss", "val", "orange")):
-        points = state.series(name)
-        xs = [step / per_epoch for step, _ in points]
-        lines.append(Line(label, xs, [value for _, value in points], colour))
-    _print_chart("loss", lines, "epoch")
+    for name, label, colour in ((TRAIN_LOSS, "train", "cyan"), (VAL_LOSS, "val", "orange")):
+        points = [(step / per_epoch, value) for step, value in state.series(name)]
+        lines.append(smooth_line(label, points, colour, LIGHT if name == TRAIN_LOSS else OFF))
+    _print_chart("loss", lines, "epoch", log=suggest_log(lines))
 
 
-def _print_chart(title: str, lines: list[Line], xlabel: str, *, numbers: str = NUMBERS) -> None:
+def _print_chart(
+    title: str, lines: list[Line], xlabel: str, *, numbers: str = NUMBERS, log: bool = False
+) -> None:
     if console.is_plain():
         return
     chart = format_chart(
@@ -143,6 +141,7 @@ def _print_chart(title: str, lines: list[Line], xlabel: str, *, numbers: str = N
         colour=console.colour_depth() != "none",
         ascii_only=not console.has_unicode(),
         numbers=numbers,
+        log=log,
     )
     if chart:
         console.console().print(Text.from_ansi(chart))

@@ -17,6 +17,7 @@ from fmnist_tui.tui.screens.runs import screen as runs_screen
 from fmnist_tui.tui.screens.runs.compare_pane import ComparePane
 from fmnist_tui.tui.screens.runs.run_index import RunIndex, RunList
 from fmnist_tui.tui.state.app_state import AppState
+from fmnist_tui.tui.widgets.charts.line_chart import LineChart
 from tests.tui.conftest import OpenDashboard
 from tests.tui.runs.support import (
     append_events,
@@ -152,6 +153,12 @@ async def test_v_cycles_through_the_curves_and_saves_the_choice(
         assert curves == ["curve-val_accuracy", "curve-val_loss", "curve-train_loss"]
         assert app_state.settings.get("runs.curves") == "val_accuracy"
         await wait_until(pilot, lambda: curve_lines(dashboard) == 1)
+        # The loss of single steps is the band of a smoothed line.
+        assert [bool(chart._lines[0].low) for chart in dashboard.screen.query(LineChart)] == [
+            False,
+            False,
+            True,
+        ]
 
 
 async def test_v_includes_the_settings_on_a_small_terminal(

@@ -80,9 +80,10 @@ async def test_the_curve_has_marks_and_the_suggested_point(
         curve = panel(dashboard).curve
         drawn = [curve.render_line(y).text for y in range(curve.size.height)]
         assert "loss" in drawn[0] and "smoothed" in drawn[0]
-        marks = drawn[2]
+        marks = drawn[1]
         assert marks.index("[") < marks.index("S") < marks.index("]")
         assert sum("│" in line[10:-3] for line in drawn) > 3, "a line at the chosen point"
+        assert "S suggested" in drawn[-1] and "] lowest loss" in drawn[-1]
         assert any("1e-6" in line for line in drawn)
 
 

@@ -70,9 +70,9 @@ def test_a_heading_keeps_the_values_where_little_fits() -> None:
         LineValue("*", "#ffffff", "val", "0.5"),
     ]
 
-    def heading(width: int) -> str:
+    def heading(width: int, at: str = "step 7") -> str:
         notes = ["▲ up to 9"]
-        segments = fit_heading("loss", "log", "step 7", entries, notes, width, Style())
+        segments = fit_heading("loss", "log", at, entries, notes, width, Style())
         return "".join(segment.text for segment in segments)
 
     assert heading(80) == "loss  log  step 7  ── train 0.25  ** val 0.5  ▲ up to 9"
@@ -80,3 +80,4 @@ def test_a_heading_keeps_the_values_where_little_fits() -> None:
     assert heading(40) == "loss  step 7  ── train 0.25  ** val 0.5"
     assert heading(30) == "loss  step 7  ── 0.25  ** 0.5"
     assert heading(25) == "step 7  ── 0.25  ** 0.5"
+    assert heading(30, at="") == "loss  ── train  ** val"

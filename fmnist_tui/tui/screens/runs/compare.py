@@ -18,6 +18,7 @@ from fmnist_tui.protocol.events import ENSEMBLE, SWEEP, TRAIN
 from fmnist_tui.protocol.run_state import TRAIN_ACCURACY, TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS
 from fmnist_tui.protocol.validation import MARK, MARK_MEANING
 from fmnist_tui.render.line_chart import Line
+from fmnist_tui.render.smoothing import LIGHT, OFF, smooth_line
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import RunSummary
 from fmnist_tui.runs.notes import format_tags
@@ -101,15 +102,15 @@ def _run_lines(
 ) -> list[Line]:
     """The line of a run; while it has only a point, that of the training too."""
     points = history.curves.get(curve, ())
-    parts = [(name, points)]
+    parts = [(name, points, LIGHT if curve == TRAIN_LOSS else OFF)]
     training = history.curves.get(_IN_TRAINING.get(curve, ""), ())
     if len(points) < 2 and training:
-        parts = [(f"{name} train", training), (f"{name} val", points)]
+        parts = [(f"{name} train", training, LIGHT), (f"{name} val", points, OFF)]
     scale = history.steps_per_epoch if by_step else 1
     # Of several runs the one point is left to the table of results.
     return [
-        Line(label, [x * scale for x, _ in part], [y for _, y in part], colour)
-        for label, part in (parts[:1] if by_step and not alone else parts)
+        smooth_line(label, [(x * scale, y) for x, y in part], colour, smoothing)
+        for label, part, smoothing in (parts[:1] if by_step and not alone else parts)
         if part
     ]
 

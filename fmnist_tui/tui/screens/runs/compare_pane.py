@@ -12,9 +12,12 @@ from textual.content import Content
 from textual.widgets import Static
 
 from fmnist_tui.protocol.events import ENSEMBLE, LRFIND, SWEEP
+from fmnist_tui.render.axis import NUMBERS, WHOLE
 from fmnist_tui.render.line_chart import Line
 from fmnist_tui.tui.screens.runs.compare import build_lines, build_page, build_verdicts, shows_steps
 from fmnist_tui.tui.screens.runs.comparison import Comparison
+from fmnist_tui.tui.state.settings import Settings
+from fmnist_tui.tui.widgets.charts.chart_view import ChartView
 from fmnist_tui.tui.widgets.charts.line_chart import LineChart
 from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.util.sequences import next_item
@@ -56,9 +59,11 @@ class ComparePane(Container):
     }
     """
 
-    def __init__(self, view: str, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, settings: Settings, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
+        view = settings.get("runs.curves")
         self.view = view if view in TITLES else next(iter(TITLES))
+        self._chart_view = ChartView(settings)
         self._page = self._verdicts = Content("")
         self._folded = False
         self._empty, self._xlabel = NO_CURVE, "epoch"
@@ -69,6 +74,8 @@ class ComparePane(Container):
             yield LineChart(
                 title,
                 percent=name == "val_accuracy",
+                may_log=name != "val_accuracy",
+                view=self._chart_view,
                 empty=NO_CURVE,
                 id=f"curve-{name}",
                 classes="pane",
@@ -105,11 +112,15 @@ class ComparePane(Container):
         live = any(each.item.is_live for each in compared)
         xlabel = "step" if shows_steps(compared) else "epoch"
         lines = {name: build_lines(compared, name) for name in TITLES}
+        if _labels(lines) != _labels(self._lines) or xlabel != self._xlabel:
+            # The part of the x axis that is shown was a part of other curves.
+            self._chart_view.show_all()
         for name in TITLES:
             new, old = lines[name], self._lines.get(name, ())
             if (new, empty, xlabel) != (old, self._empty, self._xlabel):
                 chart = self.query_one(f"#curve-{name}", LineChart)
-                chart.show(new, xlabel=xlabel, live=live, empty=empty)
+                numbers = WHOLE if xlabel == "step" else NUMBERS
+                chart.show(new, xlabel=xlabel, numbers=numbers, live=live, empty=empty)
         self._lines, self._empty, self._xlabel = lines, empty, xlabel
         title = "Differences" if len(compared) > 1 else "Settings"
         if len(compared) == 1:
@@ -136,3 +147,7 @@ class ComparePane(Container):
         if focused is not None and focused in self.query("*") and not focused.display:
             selector = "#page" if self.view == PAGE else f"#curve-{self.view}"
             self.query_one(selector).focus()
+
+
+def _labels(lines: Mapping[str, Sequence[Line]]) -> list[str]:
+    return [line.label for name in lines for line in lines[name]]

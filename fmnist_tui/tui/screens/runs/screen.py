@@ -124,7 +124,7 @@ class RunsScreen(TableScreen[Listed]):
         table = LineTable(id="table", classes="pane")
         table.empty = "loading runs …"
         yield table
-        yield ComparePane(self.app_state.settings.get("runs.curves"))
+        yield ComparePane(self.app_state.settings)
         yield FilterInput(table, "words of a name, tag, note, state, dataset or model")
 
     def on_mount(self) -> None:

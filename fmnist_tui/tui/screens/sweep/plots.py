@@ -67,7 +67,7 @@ class Plots(Container):
         line = Line("best", xs, [value for _, value in points], "green")
         empty = study.why_no_best if study is not None else NONE_COMPLETE
         chart = self.query_one(LineChart)
-        chart.show([line] if points else [], xlabel="trial", empty=empty, live=live)
+        chart.show([line] if points else [], xlabel="trial", numbers=WHOLE, empty=empty, live=live)
         keys = {part.key for part in study.spec.space} if study is not None else set()
         shares = [(key, share) for key, share in importances or () if key in keys]
         self.query_one(SpacePlot).show(study, [key for key, _ in shares], current)

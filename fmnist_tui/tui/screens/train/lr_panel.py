@@ -54,7 +54,7 @@ class LrCurve(LineChart, inherit_bindings=False):
     _point: float | None = None
 
     def __init__(self) -> None:
-        super().__init__("", numbers=POWERS, empty="the curve appears here, step by step")
+        super().__init__("loss", numbers=POWERS, empty="the curve appears here, step by step")
 
     def set_point(self, rate: float | None) -> None:
         """Draw the line at this rate."""
@@ -231,17 +231,13 @@ class LrPanel(Vertical):
             self.curve.set_point(None)
             return
         self._suggestion = suggestion = search.suggestion()
-        lines = [
-            _build_line("loss", chart_points(search.points, suggestion.smooth), "cyan"),
-            _build_line("smoothed", suggestion.smooth, "orange"),
-        ]
+        line = _build_line(chart_points(search.points, suggestion.smooth), suggestion.smooth)
         marks = _build_marks(suggestion) if self._ended else []
         span = None
         if not self._ended and search.span is not None:
             span = (math.log10(search.span[0]), math.log10(search.span[1]))
-        self.curve.show(
-            [line for line in lines if line.xs], marks, "lr", span=span, live=not self._ended
-        )
+        lines = [line] if line.xs else []
+        self.curve.show(lines, marks, "lr", span=span, live=not self._ended)
         if self._ended and suggestion.lr is not None:
             self._point = suggestion.nearest_index(suggestion.lr)
         rate = suggestion.smooth[self._point][0] if self._point is not None else None
@@ -302,8 +298,10 @@ _CLOSE = "escape closes the search"
 _CANCEL: TextLine = ("foreground-muted", ["its training is undone afterwards", "escape cancels it"])
 
 
-def _build_line(label: str, points: Sequence[RatePoint], colour: str) -> Line:
-    return Line(label, [math.log10(lr) for lr, _ in points], [loss for _, loss in points], colour)
+def _build_line(points: Sequence[RatePoint], smooth: Sequence[RatePoint]) -> Line:
+    losses = [loss for _, loss in points]
+    levels = [level for _, level in smooth]
+    return Line("smoothed", [math.log10(lr) for lr, _ in smooth], levels, "cyan", losses, losses)
 
 
 def _build_marks(suggestion: LrSuggestion) -> list[LineMark]:
@@ -313,4 +311,6 @@ def _build_marks(suggestion: LrSuggestion) -> list[LineMark]:
         (suggestion.high, "]", "lowest loss"),
         (suggestion.lr, "S", "suggested"),
     )
-    return [LineMark(math.log10(lr), letter, text) for lr, letter, text in marks if lr is not None]
+    return [
+        LineMark(math.log10(lr), letter, text, text) for lr, letter, text in marks if lr is not None
+    ]

@@ -53,8 +53,9 @@ class TrainScreen(ImageScreen):
     HELP = (
         "space starts a run with the settings on the left, and pauses it; after a stop it asks"
         " whether to resume the run or to start a new one. l tries learning rates "
-        "for a few steps and suggests one. In a narrow terminal the panes are views: v shows the "
-        f"next one. {MARK_MEANING}."
+        "for a few steps and suggests one. A chart draws a smoothed line over the values of single "
+        "steps; the wheel zooms, dragging moves what is shown. In a narrow terminal the panes are "
+        f"views: v shows the next one. {MARK_MEANING}."
     )
     CSS_PATH = "screen.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [

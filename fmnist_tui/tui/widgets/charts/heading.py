@@ -31,18 +31,18 @@ def fit_heading(
     width: int,
     base: Style,
 ) -> list[Segment]:
-    """As much as fits: at first the notes are left out, then the scale, which the axis shows too,
-    then the labels of the lines, the title, and last the values.
+    """As much as fits: the notes are left out first, then the scale, which the axis shows too.
 
-    `at` says where the cursor is."""
-    for said, labels, values, noted in (
+    `at` says where the cursor is: then values matter more than the labels of the lines."""
+    segments: list[Segment] = []
+    shorter = [
         ((title, scale, at), True, True, True),
         ((title, scale, at), True, True, False),
         ((title, at), True, True, False),
-        ((title, at), False, True, False),
-        ((at or title,), False, True, False),
-        ((title,), True, False, False),
-    ):
+        ((title, at), not at, bool(at), False),
+        ((at or title,), not at, bool(at), False),
+    ]
+    for said, labels, values, noted in shorter:
         texts = [text for text in said if text]
         segments = [Segment(text, base + Style(bold=True)) for text in texts[:1]]
         segments += [Segment(f"  {text}", base) for text in texts[1:]]

@@ -42,7 +42,11 @@ class LineChart(IncrementalWidget, can_focus=True):
     Charts with the same `view` have the same cursor and show the same part of the x axis. A chart
     with `may_log` has a log scale where that suits its values, or where the user chooses it."""
 
-    DEFAULT_CSS = "LineChart { height: 1fr; min-height: 5; }"
+    DEFAULT_CSS = """
+    LineChart { height: 1fr; min-height: 5;
+        &.-maximized { width: 1fr !important; height: 1fr !important; }
+    }
+    """
     KEYS_TITLE = "Chart"
     # The largest share of the time that redrawing a live chart may take, and the shortest time
     # between two redraws: a terminal far away takes every changed cell.
@@ -61,6 +65,7 @@ class LineChart(IncrementalWidget, can_focus=True):
     _redraw_is_scheduled = False
     _dragged_from: int | None = None
     _was_dragged = False
+    _suggests_log = False
     _table: ValueTable | None = None
 
     def __init__(
@@ -100,6 +105,7 @@ class LineChart(IncrementalWidget, can_focus=True):
         self._marks, self._guides = tuple(marks), tuple(guides)
         self._xlabel, self._span = xlabel, span
         self._numbers = numbers or self._numbers
+        self._suggests_log = self._may_log and suggest_log(self._lines)
         self._empty = self._empty if empty is None else empty
         if not self._lines and self.is_full:
             self.screen.minimize()
@@ -126,10 +132,6 @@ class LineChart(IncrementalWidget, can_focus=True):
     def log_scale(self) -> bool:
         scale = self._view.scale
         return self._may_log and (self._suggests_log if scale == AUTO else scale == LOG)
-
-    @property
-    def _suggests_log(self) -> bool:
-        return suggest_log(self._lines)
 
     @property
     def is_full(self) -> bool:
