@@ -305,3 +305,16 @@ async def test_names_of_recipes_in_the_palette_are_safe_and_no_markup(
     assert (name, about.strip()) == ("Recipe: [red]a␛[2J", "[bold]x[/]")
     # The letters that match are marked, and the bracket is one of them that is not.
     assert any(prompt.plain[span.start : span.end] == "r" for span in prompt.spans)
+
+
+async def test_the_palette_opens_the_tour_unless_a_run_is_in_progress(
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toasts = record_toasts(monkeypatch)
+    async with open_dashboard("runs") as (dashboard, pilot):
+        with monkeypatch.context() as training:
+            training.setattr(AppState, "is_training", True)
+            dashboard.action_tour()
+        assert not app_state.wants_tour and "the tour opens when it has ended" in toasts[0]
+        await choose_in_palette(dashboard, pilot, "Tour")
+        assert app_state.wants_tour

@@ -7,6 +7,7 @@ import pytest
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.screens.data.class_list import DatasetHeader
 from fmnist_tui.tui.screens.data.welcome import WelcomePane
 from fmnist_tui.tui.state.app_state import AppState
 from tests.tui.conftest import OpenDashboard
@@ -61,6 +62,8 @@ async def test_the_first_dataset_arrives_by_itself_and_the_key_pressed_meanwhile
         await pilot.press("enter")  # the sketches, meanwhile
         await wait_for_images(dashboard, pilot)
         assert "SYNTHETIC" in header(dashboard)
+        shown = dashboard.screen.query_one(DatasetHeader)
+        assert str(shown.border_subtitle) == "Fashion-MNIST 50 %"
         await pilot.press("escape")
         await wait_until(pilot, lambda: dashboard.screen.has_class("-welcome"))
         assert started == []

@@ -14,9 +14,11 @@ from fmnist_tui.config.dataset_catalog import DATASETS
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.runs.folder import list_run_folders
 from fmnist_tui.tui.base.screen import DashboardScreen
+from fmnist_tui.tui.screens.data.class_list import DatasetHeader
 from fmnist_tui.tui.screens.data.loading import SKETCHES, title
-from fmnist_tui.tui.screens.data.welcome import FirstTraining, WelcomePane
+from fmnist_tui.tui.screens.data.welcome import FirstTraining, WelcomePane, format_share
 from fmnist_tui.tui.state.dataset_load import DatasetFetch
+from fmnist_tui.tui.widgets.incremental import set_border_titles
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import format_short_duration
 
@@ -66,6 +68,7 @@ class FirstStart:
     def end(self) -> None:
         """The user has chosen a dataset, or there is a run: the welcome is over."""
         self.is_active = self._is_wanted = False
+        self._note("")
         if self._timer is not None:
             self._timer.stop()
 
@@ -108,8 +111,13 @@ class FirstStart:
             self._shows_real = True
             info = fetch.dataset.info
             self._pane.show_images(_first_of_each(fetch.dataset), info.classes, info.title)
+        self._note(format_share(fetch))
         is_training = self._screen.app_state.is_training
         self._pane.show(fetch, FirstTraining(RECIPE, self._outcome, self._is_wanted, is_training))
+
+    def _note(self, text: str) -> None:
+        """Tell it where the sketches are looked at, too."""
+        set_border_titles(self._screen.query_one(DatasetHeader), subtitle=text)
 
     @property
     def has_failed(self) -> bool:

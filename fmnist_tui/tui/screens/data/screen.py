@@ -94,8 +94,9 @@ class DataScreen(ImageScreen):
 
     def _begin(self, is_first: bool) -> None:
         if is_first:
-            self._first_start.begin(DEFAULT_DATASET)
             self._show_welcome()
+            # Its threads would delay the first frame.
+            self.call_after_refresh(self._first_start.begin, DEFAULT_DATASET)
         else:
             self.load_dataset(DEFAULT_DATASET)
 
@@ -309,6 +310,7 @@ class DataScreen(ImageScreen):
 
     def update_appearance(self) -> None:
         self.browser.set_appearance(self.zoom, self.app_state.renderer)
+        self.query_one(WelcomePane).set_renderer(self.app_state.renderer)
 
     @dialog_flow
     async def action_goto(self) -> None:

@@ -82,6 +82,10 @@ class WelcomePane(VerticalScroll):
             view.show(image, short_name(names, number, 12))
         self.query_one("#what", Static).update(Content.styled(what, "$foreground-muted"))
 
+    def set_renderer(self, renderer: str) -> None:
+        for view in self.query(ImageView):
+            view.renderer = renderer
+
     def show(self, fetch: DatasetFetch, training: FirstTraining) -> None:
         """Show how the fetch goes, and what the keys do."""
         self._shown = fetch, training
@@ -98,6 +102,19 @@ class WelcomePane(VerticalScroll):
             # An equal text is not laid out again.
             if part.content != text:
                 part.update(text)
+
+
+def format_share(fetch: DatasetFetch) -> str:
+    """`Fashion-MNIST 43 %`, where there is space for a few words."""
+    name = title(fetch.name)
+    if fetch.dataset is not None:
+        return f"{key_name('data.back')}: {name}"
+    if not fetch.is_running:
+        return f"no {name}"
+    last = fetch.steps[-1:]
+    total = last[0].total if last else None
+    share = f"{100 * last[0].done // total} %" if total else "…"
+    return f"{name} {share}"
 
 
 def format_arrival(fetch: DatasetFetch, width: int) -> Iterator[Content]:
