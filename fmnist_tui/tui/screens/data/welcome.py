@@ -41,6 +41,7 @@ class WelcomePane(VerticalScroll):
 
     DEFAULT_CSS = """
     WelcomePane { display: none; height: 1fr; scrollbar-size-vertical: 1;
+        scrollbar-gutter: stable;
         Static { height: auto; width: 100%; }
         #strip { height: 12; margin: 1 0 0 0; }
         #strip ImageView { width: 1fr; height: 12; margin: 0 1 0 0; }
