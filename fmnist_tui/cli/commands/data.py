@@ -12,7 +12,7 @@ from fmnist_tui.config import dataset_catalog
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import is_present, load_dataset
 from fmnist_tui.render.contact_sheet import draw_contact_sheet, sheet_columns
-from fmnist_tui.util.class_names import names_width, short_name, short_names
+from fmnist_tui.util.class_names import names_width, short_names
 from fmnist_tui.util.errors import UsageError, did_you_mean
 from fmnist_tui.util.text import cell_width, safe_text
 
@@ -139,11 +139,11 @@ def _show(args: argparse.Namespace) -> None:
     _print_notes(dataset)
     width = shutil.get_terminal_size().columns
     columns = sheet_columns(len(rows), width)
-    captions = []
-    for row in rows:
-        index = f"#{split.indices[row]} "
-        room = max(1, columns - len(index))
-        captions.append(index + short_name(names, split.labels[row], room))
+    numbers = [f"#{split.indices[row]} " for row in rows]
+    labels = short_names(names, max(1, columns - max(map(len, numbers), default=0)))
+    captions = [
+        number + labels[split.labels[row]] for number, row in zip(numbers, rows, strict=True)
+    ]
     lines = draw_contact_sheet(
         [split.images[row] for row in rows],
         captions,

@@ -23,7 +23,7 @@ from fmnist_tui.render.line_chart import Line, suggest_log
 from fmnist_tui.render.printed_chart import format_chart
 from fmnist_tui.render.smoothing import LIGHT, OFF, smooth_line
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.util.class_names import short_names
+from fmnist_tui.util.class_names import names_width, short_names
 from fmnist_tui.util.formatting import (
     format_count,
     format_duration,
@@ -177,21 +177,27 @@ def create_confusion_table(
         collapse_padding=True,
     )
     table.add_column("", no_wrap=True)
-    for name in short_names(classes, 5):
-        table.add_column(name, justify="right", no_wrap=True, min_width=6)
-    names = short_names(classes, 14)
+    # As wide as the terminal allows, for names that are not cut.
+    names, count = short_names(classes, 14), max(1, len(classes))
+    room = (shutil.get_terminal_size().columns - names_width(classes, 14)) // count
+    width = max(6, min(room, 1 + names_width(classes, 8)))
+    for name in short_names(classes, width - 1):
+        table.add_column(name, justify="right", no_wrap=True, min_width=width)
     for true, row in enumerate(confusion):
         total = max(1, sum(row))
-        cells = (_draw_cell(count / total, count, true == i) for i, count in enumerate(row))
+        cells = (
+            _draw_cell(count / total, count, true == predicted, width)
+            for predicted, count in enumerate(row)
+        )
         table.add_row(Text(names[true]), *cells)
     return table
 
 
-def _draw_cell(share: float, count: int, correct: bool) -> Text:
+def _draw_cell(share: float, count: int, correct: bool, width: int) -> Text:
     # Errors are rarer: their colours reach full strength at 20 % of the row.
     level = min(5, int(share * 5.999) if correct else 1 + int(share * 25)) if count else 0
     style = (CORRECT if correct else WRONG)[level]
-    text = f"{count:>5} " if count else "    · "
+    text = f"{count or '·':>{width - 1}} "
     return Text(text, style=f"bold {style}" if correct else style or "dim")
 
 

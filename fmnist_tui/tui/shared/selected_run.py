@@ -6,7 +6,7 @@ when there is something new to show.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from textual.content import Content
@@ -25,6 +25,8 @@ from fmnist_tui.util.formatting import NO_VALUE, format_percent
 from fmnist_tui.util.sequences import next_item
 from fmnist_tui.util.text import safe_text
 
+# The widths of name, id, data and state in the list of runs.
+_WORD_LIMITS = (14, 5, 11, 8)
 # The state, the predictions, and what is missing.
 _Loaded = tuple[RunState | None, LoadedEvaluation | None, str]
 
@@ -211,7 +213,12 @@ class SelectedRun:
         if not runs:
             screen.notify("no runs yet: 2 opens Train")
             return
-        items = [(run.run.name, _format_run(run)) for run in runs]
+        columns = zip(*map(_words, runs), strict=True)
+        widths = [
+            min(limit, max(map(len, column)))
+            for limit, column in zip(_WORD_LIMITS, columns, strict=True)
+        ]
+        items = [(run.run.name, _format_run(run, widths)) for run in runs]
         name = await screen.ask(PickerDialog("Which run", items))
         if name is not None:
             screen.context.select_run(next(run.run for run in runs if run.run.name == name))
@@ -247,7 +254,11 @@ class SelectedRun:
         self._notify_screen()
 
 
-def _format_run(run: RunSummary) -> Content:
+def _words(run: RunSummary) -> list[str]:
+    return [safe_text(word or "?") for word in (run.title, run.run.id, run.dataset, run.state)]
+
+
+def _format_run(run: RunSummary, widths: Sequence[int]) -> Content:
     """`● two-conv 7f3a  fashion  finished  val 91.24 %  test 91.87 %`."""
     sign, colour = status_mark(run.state)
     figures = [
@@ -255,6 +266,6 @@ def _format_run(run: RunSummary) -> Content:
         for split, text in (("val", run.val_text), ("test", format_percent(run.test_accuracy)))
         if text != NO_VALUE
     ]
-    words = [(run.recipe, 11), (run.run.id, 5), (run.dataset, 9), (run.state, 8)]
-    text = " ".join(f"{safe_text(word or '?', width):<{width}}" for word, width in words)
+    words = zip(_words(run), widths, strict=True)
+    text = " ".join(f"{safe_text(word, width):<{width}}" for word, width in words)
     return Content.assemble((sign, colour), f" {text} " + "  ".join(figures))

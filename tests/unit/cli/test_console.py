@@ -14,6 +14,7 @@ from fmnist_tui.cli import main
 from fmnist_tui.cli.support import console, progress
 from fmnist_tui.cli.support.run_summary import create_confusion_table
 from fmnist_tui.cli.support.training_view import BarView
+from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.protocol.events import Event
 from fmnist_tui.runs.folder import RunFolder
@@ -99,3 +100,19 @@ def test_a_recipe_is_shown_as_the_same_recipe_whatever_its_words_hold(
     shown = capsys.readouterr().out
     assert tomllib.loads(shown)["run"]["epochs"] == 3
     assert "\x1b" not in shown and "\u2028" not in shown
+
+
+def test_the_confusion_table_uses_the_terminal_for_whole_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts = [[0] * 10 for _ in range(10)]
+    monkeypatch.setenv("COLUMNS", "120")
+    wide = create_confusion_table(counts, GARMENTS, "test")
+    assert [str(column.header) for column in wide.columns[1:4]] == [
+        "T-shirt",
+        "Trouser",
+        "Pullover",
+    ]
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = create_confusion_table(counts, GARMENTS, "test")
+    assert [str(column.header) for column in narrow.columns[1:4]] == ["T-sh…", "Trou…", "Pull…"]
