@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -12,8 +13,8 @@ from fmnist_tui.protocol.json_codec import DecodeError
 from fmnist_tui.runs.folder import RunFolder
 
 _BLOCK = 1 << 20
-_PROGRESS = b'{"is":"Progress"'
-_EPOCHS = tuple(b'{"is":"%s"' % name for name in (b"EpochEnded", b"RunStarted", b"TrialEnded"))
+_EPOCHS = re.compile(rb'^\{"is":"(?:EpochEnded|RunStarted|TrialEnded)".*$', re.MULTILINE)
+_PROGRESS = re.compile(rb'^\{"is":"Progress".*$', re.MULTILINE)
 # Of a run of one epoch the training accuracy is shown, at this many steps at most.
 _STEPS = 256
 
@@ -54,11 +55,14 @@ class AccuracyCurve:
                 self._offset = 0
                 self._epochs.clear()
                 self._progress.clear()
-            for line in self._lines(file.fileno()):
-                if line.startswith(_EPOCHS):
+            for block in self._blocks(file.fileno()):
+                for line in _EPOCHS.findall(block):
                     self._apply(_decode(line))
-                elif line.startswith(_PROGRESS) and len(self._epochs) < 2:
-                    self._add_step(line)
+                if len(self._epochs) > 1:
+                    self._progress.clear()
+                else:
+                    for line in _PROGRESS.findall(block):
+                        self._add_step(line)
 
     def _add_step(self, line: bytes) -> None:
         if self._seen % self._every == 0:
@@ -68,7 +72,8 @@ class AccuracyCurve:
             del self._progress[1::2]
             self._every *= 2
 
-    def _lines(self, descriptor: int) -> Iterator[bytes]:
+    def _blocks(self, descriptor: int) -> Iterator[bytes]:
+        """Whole lines, many at a time."""
         while True:
             block = os.pread(descriptor, _BLOCK, self._offset)
             end = block.rfind(b"\n") + 1
@@ -78,7 +83,7 @@ class AccuracyCurve:
                     return
                 end = len(block)
             self._offset += end
-            yield from block[:end].split(b"\n")
+            yield block[:end]
 
     def _apply(self, event: Event | None) -> None:
         match event:

@@ -39,7 +39,9 @@ def read_settings_keys(folder: RunFolder) -> SettingsKeys:
     except (OSError, ValueError):
         return SettingsKeys()
     settings, _, made_with = text.partition("[made_with]")
-    settings = _SEED.sub("", settings) + "".join(_ORIGIN.findall(made_with))
+    settings = _SEED.sub("", settings, count=1)
+    if "forked_" in made_with:
+        settings += "".join(_ORIGIN.findall(made_with))
     digest = hashlib.blake2b(settings.encode(errors="replace"), digest_size=12).hexdigest()
     return SettingsKeys(digest, "\n".join(_SPLIT.findall(settings)))
 

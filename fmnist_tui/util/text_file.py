@@ -29,8 +29,14 @@ def read_text(path: Path) -> str:
         kind = "a folder" if stat.S_ISDIR(mode) else "a pipe or a device"
         raise ValueError(f"it is {kind}, not a regular file")
     # If a pipe or device replaces the file meanwhile, opening it must not block.
-    with os.fdopen(os.open(path, _FLAGS), "rb") as file:
-        data = file.read(SIZE_LIMIT + 1)
+    descriptor = os.open(path, _FLAGS)
+    try:
+        # In parts: asking for as much as is allowed at once makes room for it, each time.
+        data = b""
+        while len(data) <= SIZE_LIMIT and (part := os.read(descriptor, 1 << 16)):
+            data += part
+    finally:
+        os.close(descriptor)
     if len(data) > SIZE_LIMIT:
         raise ValueError(f"it is larger than {SIZE_LIMIT >> 20} MB")
     return data.decode("utf-8-sig", "surrogateescape")

@@ -35,7 +35,6 @@ from fmnist_tui.tui.screens.runs.table import (
     RunTableFormatter,
     arrange,
     find_bests,
-    mean_curve,
     members_of,
     row_key,
     search_text,
@@ -48,7 +47,7 @@ from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
-# A run's events are read once the cursor has rested on it this long.
+# Events of runs are read once the cursor and the table have rested this long.
 COMPARE_DELAY = 0.12
 NO_RUNS = "no runs yet\npress 2, then space, to train the first"
 
@@ -129,7 +128,7 @@ class RunsScreen(TableScreen[Listed]):
 
     def on_mount(self) -> None:
         super().on_mount()
-        self.watch(self.table, "scroll_y", self._load_curves, init=False)
+        self.watch(self.table, "scroll_y", self._compare_soon, init=False)
 
     def on_resize(self, event: events.Resize) -> None:
         narrow, low = event.size.width < 100, event.size.height < 30
@@ -187,15 +186,11 @@ class RunsScreen(TableScreen[Listed]):
         self._load_curves()
 
     def _row(self, item: Listed, depth: int) -> RunRow:
-        curves = [
-            self._curves[run.run.path][1]
-            for run in members_of(item)
-            if run.run.path in self._curves
-        ]
+        _, curve = self._curves.get(item.run.path, (None, ()))
         return RunRow(
             item,
             self._marks.get(row_key(item)),
-            mean_curve(curves),
+            curve,
             self._bests.get(item.run.path),
             depth,
             isinstance(item, SeedGroup) and item.key in self._opened,
@@ -206,12 +201,9 @@ class RunsScreen(TableScreen[Listed]):
         if all(column.key != "curve" for column in self._formatter.columns):
             return
         items = [self._visible[key] for key in self.table.visible_keys if key in self._visible]
-        runs = [
-            run
-            for item in items
-            for run in members_of(item)
-            if self._curves.get(run.run.path, (None,))[0] is not run
-        ]
+        # Of a group that of its newest run: the mean of all would take several times as long.
+        runs = [item.newest if isinstance(item, SeedGroup) else item for item in items]
+        runs = [run for run in runs if self._curves.get(run.run.path, (None,))[0] is not run]
         if runs:
             load = partial(self._curve_cache.load, [run.run for run in runs])
             self.run_in_thread(load, partial(self._show_curves, runs), group="curves")
@@ -246,7 +238,11 @@ class RunsScreen(TableScreen[Listed]):
     def _compare_soon(self) -> None:
         if self._compare_timer is not None:
             self._compare_timer.stop()
-        self._compare_timer = self.set_timer(COMPARE_DELAY, self._compare)
+        self._compare_timer = self.set_timer(COMPARE_DELAY, self._show_details)
+
+    def _show_details(self) -> None:
+        self._load_curves()
+        self._compare()
 
     def _compare(self) -> None:
         current = self._current

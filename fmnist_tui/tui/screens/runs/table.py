@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -119,13 +118,6 @@ def row_key(item: Listed) -> str:
 def members_of(item: Listed) -> tuple[RunSummary, ...]:
     """The runs of a group that count, or the run itself."""
     return item.counted if isinstance(item, SeedGroup) else (item,)
-
-
-def mean_curve(curves: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
-    """The mean of curves, as far as all of them go."""
-    if len(curves) == 1:
-        return curves[0]
-    return tuple(fmean(values) for values in zip(*curves, strict=False))
 
 
 def arrange(
