@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets import Static
 
 from fmnist_tui.util.text import safe_text
 
@@ -105,6 +106,20 @@ def set_border_titles(pane: Widget, title: str | None = None, subtitle: str | No
             content = Content(safe_text(text))
             if getattr(pane, name) != content.markup:
                 setattr(pane, name, content)
+
+
+def update_text(label: Static, text: Content) -> None:
+    """Update a label, and lay the screen out again only if it may need another height."""
+    before = label.content
+    if not isinstance(before, Content):
+        label.update(text)
+        return
+    if before.is_same(text):
+        return
+    width = label.size.width
+    lines = [content.split("\n", allow_blank=True) for content in (before, text)]
+    fits = all(line.cell_length <= width for each in lines for line in each)
+    label.update(text, layout=not fits or len(lines[0]) != len(lines[1]))
 
 
 def changed_regions(before: Sequence[Strip], after: Sequence[Strip]) -> Iterator[Region]:

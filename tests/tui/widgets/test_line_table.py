@@ -225,3 +225,25 @@ async def test_a_lower_table_still_shows_the_cursor_if_it_was_visible() -> None:
         await wait_until(pilot, lambda: table.size.height == 7)
         await pilot.pause()
         assert text(table)[1] == "50 in red"
+
+
+async def test_rows_of_several_lines_scroll_click_and_redraw_as_a_whole() -> None:
+    async with table_of(20) as (table, pilot, _):
+        table.row_height = 3
+        table.set_rows(Text(""), [(str(key), line(str(key))) for key in range(20)])
+        await pilot.pause()
+        # 11 lines without a header: the fourth row is cut.
+        assert table.visible_keys == ["0", "1", "2", "3"]
+        table.drawn.clear()
+        await pilot.press("down")
+        await wait_until(pilot, lambda: sorted(set(table.drawn)) == [0, 1, 2, 3, 4, 5])
+        await pilot.press("down", "down")
+        await pilot.pause()
+        assert table.current == "3" and table.scroll_offset.y == 1
+        await pilot.click(CountingTable, offset=(5, 3))
+        assert table.current == "1"
+        await pilot.press("pagedown")
+        assert table.current == "4"
+        await pilot.press("end")
+        await pilot.pause()
+        assert table.scroll_offset.y == 60 - 11 and table.visible_keys[0] == "16"

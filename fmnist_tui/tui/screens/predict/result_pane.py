@@ -11,6 +11,7 @@ from textual.widgets import Static
 from fmnist_tui.tui.screens.predict.results import UNSURE_NOTE, Result, describe
 from fmnist_tui.tui.screens.predict.stages import SMALLEST_HEIGHT, Stages
 from fmnist_tui.tui.widgets.image_view import ImageView
+from fmnist_tui.tui.widgets.incremental import update_text
 from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
 from fmnist_tui.util.text import safe_text
 
@@ -113,7 +114,7 @@ class ResultPane(VerticalScroll, can_focus=True):
         self.query_one(Stages).fit(max(SMALLEST_HEIGHT, height - answer - 1))
 
     def _show_empty(self, message: str) -> None:
-        self.query_one(".empty", Static).update(Content(message))
+        update_text(self.query_one(".empty", Static), Content(message))
 
     def _fill(
         self, summary: str, is_error: bool, name: str = "", notes: tuple[str, ...] = ()
@@ -121,9 +122,9 @@ class ResultPane(VerticalScroll, can_focus=True):
         style = "$error" if is_error else ""
         if self._result is not None and self._result.is_unsure:
             style = "$warning"
-        self.query_one("#summary", Static).update(Content.styled(safe_text(summary), style))
+        update_text(self.query_one("#summary", Static), Content.styled(safe_text(summary), style))
         for part, lines in (("#file", (name,)), ("#notes", notes)):
             text = "\n".join(map(safe_text, lines))
             label = self.query_one(part, Static)
-            label.update(Content(text))
+            update_text(label, Content(text))
             label.display = bool(text)

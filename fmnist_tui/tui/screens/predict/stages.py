@@ -18,6 +18,7 @@ from textual.widgets import Static
 
 from fmnist_tui.render.renderers import draw_image
 from fmnist_tui.tui.widgets.image_view import to_strips
+from fmnist_tui.tui.widgets.incremental import update_text
 from fmnist_tui.util.class_names import short_names
 from fmnist_tui.util.text import safe_text
 
@@ -64,7 +65,7 @@ class StageStrip(Widget):
 
     DEFAULT_CSS = "StageStrip { height: auto; }"
     renderer: reactive[str] = reactive("halfblock")
-    stages: reactive[tuple[PreparationStep, ...]] = reactive((), layout=True)
+    stages: reactive[tuple[PreparationStep, ...]] = reactive(())
     # They take more rows only if they would be too small.
     max_height = reactive(0, layout=True)
 
@@ -72,6 +73,12 @@ class StageStrip(Widget):
         super().__init__()
         self._cache: dict[int, list[Strip]] = {}
         self._cache_key: object = None
+
+    def watch_stages(
+        self, before: tuple[PreparationStep, ...], after: tuple[PreparationStep, ...]
+    ) -> None:
+        if len(before) != len(after):
+            self.refresh(layout=True)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         return self._grid(width).height if self.stages else 0
@@ -131,7 +138,7 @@ class Stages(Container):
             )
             for number, stage in enumerate(stages, 1)
         ]
-        self.query_one("#captions", Static).update(Content("\n").join(captions))
+        update_text(self.query_one("#captions", Static), Content("\n").join(captions))
         strip = self.query_one(StageStrip)
         strip.renderer, strip.stages = renderer, stages
 
