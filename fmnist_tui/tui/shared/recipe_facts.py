@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import statistics
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,16 +52,12 @@ def read_recipe_facts(runs_dir: Path) -> list[RecipeFacts]:
 
 def find_facts(loaded: Sequence[Recipe], finished: Sequence[RunSummary]) -> list[RecipeFacts]:
     """The facts of these recipes, from finished trainings, newest first."""
-    runs = {recipe.name: _find_run(recipe, finished) for recipe in loaded}
-    speeds = [
-        run.train_seconds / result.train_seconds
-        for recipe in loaded
-        if (run := runs[recipe.name]) and (result := recipe.result) and run.train_seconds
-    ]
-    slower = statistics.median(speeds) if speeds else None
+    found = {recipe.name: _find_runs(recipe, finished) for recipe in loaded}
+    factors = [factor for _, factor in found.values() if factor is not None]
+    slower = statistics.median(factors) if factors else None
     return [
-        RecipeFacts(each, runs[each.name], _expect(each, runs[each.name], slower))
-        for each in loaded
+        RecipeFacts(each, run, _expect(each, run, slower))
+        for each, run in ((recipe, found[recipe.name][0]) for recipe in loaded)
     ]
 
 
@@ -72,22 +69,35 @@ def _expect(recipe: Recipe, run: RunSummary | None, slower: float | None) -> flo
     return recipe.result.train_seconds * slower
 
 
-def _find_run(recipe: Recipe, finished: Sequence[RunSummary]) -> RunSummary | None:
-    """The newest run of a recipe of one run, with its settings."""
+def _find_runs(
+    recipe: Recipe, finished: Sequence[RunSummary]
+) -> tuple[RunSummary | None, float | None]:
+    """The newest run with the settings of a recipe of one run, and how many times the measured
+    seconds an epoch of it has taken here, where only the number of epochs may differ too."""
+    newest, slower = None, None
     if recipe.stages or recipe.ensemble is not None:
-        return None
+        return newest, slower
     with contextlib.suppress(UserError):
         own = recipe.config()
         for run in finished:
-            if run.recipe == recipe.name and _has_settings(run, own):
-                return run
-    return None
+            if run.recipe != recipe.name:
+                continue
+            changed = _changed_settings(run, own)
+            if changed is None or not changed <= {"epochs"}:
+                continue
+            if slower is None and recipe.result and run.train_seconds and run.epochs_done:
+                measured = recipe.result.train_seconds / own.epochs
+                slower = run.train_seconds / run.epochs_done / measured
+            if not changed:
+                newest = run
+                break
+    return newest, slower
 
 
-def _has_settings(run: RunSummary, own: RunConfig) -> bool:
-    """Whether a run has the settings of a recipe, except for those that are the user's."""
+def _changed_settings(run: RunSummary, own: RunConfig) -> AbstractSet[str] | None:
+    """The settings in which a run differs from a recipe, except for those that are the user's."""
     try:
         config = RunConfig.build(recipes.read_recipe(run.run.config).values)
     except UserError:
-        return False
-    return config.differences(own).keys() <= _FREE
+        return None
+    return config.differences(own).keys() - _FREE

@@ -27,3 +27,16 @@ def test_the_seconds_of_other_recipes_are_expected_by_those_of_a_run_on_this_mac
     assert second.last_run is None
     assert second.expected_seconds == pytest.approx(10 * two.train_seconds)
     assert find_facts(loaded, [])[1].expected_seconds is None
+
+
+def test_a_run_of_fewer_epochs_tells_the_speed_and_is_no_run_of_the_recipe(
+    tmp_path: Path,
+) -> None:
+    recipe = recipes.load_recipe("one-conv")
+    measured = recipe.result
+    assert measured is not None
+    run = summarise_run(make_run(tmp_path, recipe.config(epochs=1), splits=()))
+    run = replace(run, train_seconds=2 * measured.train_seconds / 5)
+    [facts] = find_facts([recipe], [run])
+    assert facts.last_run is None
+    assert facts.expected_seconds == pytest.approx(2 * measured.train_seconds)
