@@ -149,12 +149,15 @@ class CheckpointSaved:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A property of the run changes at `step`: phase, lr, paused or threads."""
+    """A property of the run changes at `step`: phase, lr, paused or threads.
+
+    `before` is the learning rate that the user has changed."""
 
     t: float
     step: int
     what: str
     value: str
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)

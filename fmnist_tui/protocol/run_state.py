@@ -83,12 +83,13 @@ class _StepTimer:
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """A mark on the curves: `what` is lr, best, step or resumed."""
+    """A mark on the curves: `what` is lr (`before` is the rate before), best, step or resumed."""
 
     t: float
     step: int
     what: str
     text: str
+    before: str = ""
 
 
 def _new_curves() -> dict[str, Series]:
@@ -301,10 +302,10 @@ class RunState:
             self.thread_changes += 1
         elif event.what == "lr":
             try:
-                self.lr = float(event.value)
+                self.lr, _ = float(event.value), float(event.before or 0)
             except ValueError:
                 return
-            self.markers.append(Marker(event.t, event.step, "lr", event.value))
+            self.markers.append(Marker(event.t, event.step, "lr", event.value, event.before))
 
     def _alert(self, event: Alert) -> None:
         self.alerts.append(event)

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from textual import events
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.filter import LineFilter
-from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.signal import Signal
 from textual.widget import Widget
@@ -32,7 +30,8 @@ from fmnist_tui.tui.base.copying import choose_and_copy
 from fmnist_tui.tui.base.key_queue import KeyQueue
 from fmnist_tui.tui.base.nav_bar import NavBar
 from fmnist_tui.tui.base.screen import DashboardScreen
-from fmnist_tui.tui.bindings import binding_ids, describe_clashes
+from fmnist_tui.tui.base.toasts import ToastApp
+from fmnist_tui.tui.bindings import load_keys
 from fmnist_tui.tui.command_palette import ActionPalette, PaletteCommands
 from fmnist_tui.tui.context import Tab
 from fmnist_tui.tui.followed_run import FollowedRun
@@ -40,7 +39,7 @@ from fmnist_tui.tui.help import help_dialog
 from fmnist_tui.tui.jobs.job_manager import JobManager
 from fmnist_tui.tui.jobs.plan_runner import PlanRunner
 from fmnist_tui.tui.jobs.screen import JobsScreen
-from fmnist_tui.tui.key_names import key_name, key_symbol, key_word, set_keymap
+from fmnist_tui.tui.key_names import key_name, key_symbol, key_word
 from fmnist_tui.tui.newest_run import NewestRun, summary_status
 from fmnist_tui.tui.quit import QuitFlow
 from fmnist_tui.tui.screens.data.screen import DataScreen
@@ -77,14 +76,13 @@ SCREENS: tuple[type[DashboardScreen], ...] = (
 TABS = tuple(Tab(screen.NAME, screen.KEY, screen.TITLE) for screen in SCREENS)
 
 
-class Dashboard(App[int]):
+class Dashboard(ToastApp):
     """`fmnist-tui` in a terminal; the app's return value is the exit status."""
 
     TITLE = "fmnist-tui"
     CSS_PATH = Path(__file__).with_name("app.tcss")
     ENABLE_COMMAND_PALETTE = True
     COMMANDS = {PaletteCommands}
-    NOTIFICATION_TIMEOUT = 4
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark", "help", "Keys of this screen", show=False, id="app.help"),
         Binding("q", "leave", "Quit", show=False, id="app.leave"),
@@ -103,7 +101,7 @@ class Dashboard(App[int]):
     def __init__(
         self, app_state: AppState, first: str = "data", driver: type[Driver] | None = None
     ) -> None:
-        super().__init__(driver_class=driver)
+        super().__init__(app_state.messages, driver)
         self.app_state = app_state
         self._first = first
         self._own_filters = create_line_filters(ascii_only=app_state.ascii)
@@ -134,8 +132,7 @@ class Dashboard(App[int]):
         return [*super().get_line_filters(), *self._own_filters]
 
     def get_key_display(self, binding: Binding) -> str:
-        name = key_word if self.app_state.ascii else key_symbol
-        return binding.key_display or name(binding.key)
+        return (key_word if self.app_state.ascii else key_symbol)(binding.key)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return themes.DEFAULTS
@@ -144,6 +141,8 @@ class Dashboard(App[int]):
         return Screen(id="default")
 
     async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key) and event.key == "escape":
+            self.dismiss_toasts()  # whatever else the key does
         if isinstance(event, events.Key | events.Paste):
             await self._key_queue.put(event)
         else:
@@ -154,10 +153,7 @@ class Dashboard(App[int]):
             self.register_theme(theme)
         saved = self.app_state.settings.get("theme", themes.DARK)
         self.theme = saved if saved in self.available_themes else themes.DARK
-        settings = self.app_state.settings
-        settings.check_keys(binding_ids(), describe_clashes)
-        self.set_keymap(settings.keymap)
-        set_keymap(settings.keymap)
+        self.set_keymap(load_keys(self.app_state.settings))
 
     def on_mount(self) -> None:
         self.set_class(self.app_state.ascii, "-ascii")
@@ -290,7 +286,7 @@ class Dashboard(App[int]):
         If it fails, a toast says why and `on_failed` is called."""
         self.jobs.run(title, words, on_done, on_failed)
         self.refresh_status()
-        self.notify(f"{title}: started (E shows it)")
+        self.notify(f"{title}: started ({key_name('app.jobs')} shows it)")
 
     def action_jobs(self) -> None:
         if not isinstance(self.screen, JobsScreen):
@@ -308,20 +304,6 @@ class Dashboard(App[int]):
 
     def action_show(self, name: str) -> None:
         self.show(name)
-
-    def notify(
-        self,
-        message: str,
-        severity: SeverityLevel = "information",
-        *,
-        title: str = "",
-        timeout: float | None = None,
-        markup: bool = False,
-    ) -> None:
-        """Show a toast, unless it is still there. The message is plain text: it may quote names."""
-        text = safe_text(message, 400)
-        if self.is_running and all(shown.message != text for shown in self._notifications):
-            super().notify(text, title=title, severity=severity, timeout=timeout, markup=False)
 
     def status_line(self) -> StatusLine:
         """Running jobs and the followed run, or else the newest one, in a few words."""

@@ -13,16 +13,20 @@ from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 
 from fmnist_tui.tui import screens
-from fmnist_tui.tui.key_names import all_bindings, key_word, subclasses
+from fmnist_tui.tui.key_names import all_bindings, key_word, set_keymap, subclasses
+from fmnist_tui.tui.state.settings import Settings
 
 NodeClass = type[DOMNode]
 _PACKAGE = "fmnist_tui."
 _CURSOR_KEYS = {*("up", "down", "left", "right"), *("pageup", "pagedown", "home", "end")}
 
 
-def binding_ids() -> set[str]:
-    """The ids of all bindings, which keys.toml may change."""
-    return {binding.id for _, binding in all_bindings() if binding.id}
+def load_keys(settings: Settings) -> dict[str, str]:
+    """Take the keys of keys.toml: the ids of bindings with their keys."""
+    known = {binding.id for _, binding in all_bindings() if binding.id}
+    settings.check_keys(known, describe_clashes)
+    set_keymap(settings.keymap)
+    return settings.keymap
 
 
 def screen_bindings(name: str) -> Iterator[tuple[NodeClass, Binding]]:

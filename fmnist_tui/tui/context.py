@@ -104,6 +104,7 @@ class DashboardContext(Protocol):
         title: str = "",
         timeout: float | None = None,
         markup: bool = False,
+        seen_on: str = "",
     ) -> None: ...
 
     def copy_to_clipboard(self, text: str) -> None: ...

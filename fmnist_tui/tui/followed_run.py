@@ -120,7 +120,7 @@ class FollowedRun:
         elif end is not None and end is not self._reported_end:
             self._reported_end = end
             severity: SeverityLevel = "error" if end.reason == FAILED else "information"
-            self._context.notify(f"{feed.name} {end.outcome}", severity)
+            self._context.notify(f"{feed.name} {end.outcome}", severity, seen_on="train")
             if end.reason != DETACHED:
                 self._context.attract(f"{feed.name} {end.outcome}")
             if feed.folder is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 
 from textual.binding import Binding
@@ -39,7 +39,14 @@ def key_name(binding_id: str) -> str:
 
 def name_keys(text: str) -> str:
     """The text with the names of keys for `{train.stop}` and other ids of bindings."""
-    return _PLACE.sub(lambda found: key_name(found[1]), text)
+    return _PLACE.sub(lambda found: key_name(found[1]) if default_key(found[1]) else found[0], text)
+
+
+def list_keys(rows: Iterable[tuple[str, str]]) -> str:
+    """A line for each: `{train.stop}`, or another text that names keys, and what it does."""
+    named = [(name_keys(keys), what) for keys, what in rows]
+    width = max(len(keys) for keys, _ in named) + 2
+    return "\n".join(f"{keys:<{width}}{what}" for keys, what in named)
 
 
 def key_word(key: str) -> str:
@@ -59,8 +66,8 @@ def _join(key: str, name: Callable[[str], str]) -> str:
 
 @cache
 def default_key(binding_id: str) -> str:
-    """The keys of a binding, as the program sets them."""
-    return next(each.key for _, each in all_bindings() if each.id == binding_id)
+    """The keys of a binding, as the program sets them; empty if there is no such binding."""
+    return next((each.key for _, each in all_bindings() if each.id == binding_id), "")
 
 
 def all_bindings(package: str = "") -> Iterator[tuple[type[DOMNode], Binding]]:

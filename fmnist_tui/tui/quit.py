@@ -65,11 +65,16 @@ class QuitFlow:
         """Quit; this process's run continues without a terminal."""
         feed = self._app_state.feed
         if self._is_searching:
-            self._context.notify("a learning-rate search cannot be detached; q ends it", "warning")
+            self._context.notify(
+                "a learning-rate search cannot be detached; {app.leave} ends it",
+                "warning",
+            )
         elif self._app_state.is_training:
             await self._quit_after_jobs(QuitMode.DETACH, 0)
         elif feed is not None and feed.is_live:
-            self._context.notify("this run is in another process and continues when you quit (q)")
+            self._context.notify(
+                "this run is in another process: it continues when you quit ({app.leave})"
+            )
         else:
             self._context.notify("no run is in progress", "warning")
 

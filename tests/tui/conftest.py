@@ -111,10 +111,10 @@ def open_dashboard(app_state: AppState) -> OpenDashboard:
 
     @asynccontextmanager
     async def open_screen(
-        first: str = "data", size: tuple[int, int] = (120, 36)
+        first: str = "data", size: tuple[int, int] = (120, 36), toasts: bool = False
     ) -> AsyncIterator[tuple[Dashboard, Pilot[int]]]:
         dashboard = Dashboard(app_state, first)
-        async with dashboard.run_test(size=size) as pilot:
+        async with dashboard.run_test(size=size, notifications=toasts) as pilot:
             await pilot.pause()
             yield dashboard, pilot
 

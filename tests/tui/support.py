@@ -35,6 +35,7 @@ from fmnist_tui.protocol.events import (
 )
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
+from fmnist_tui.tui.key_names import name_keys
 from fmnist_tui.tui.widgets.gallery import Gallery
 from fmnist_tui.tui.widgets.summary_line import SummaryLine
 
@@ -170,7 +171,7 @@ def record_toasts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     toasts: list[str] = []
 
     def record(dashboard: Dashboard, message: str, *args: object, **options: object) -> None:
-        toasts.append(message)
+        toasts.append(name_keys(message))
 
     monkeypatch.setattr(Dashboard, "notify", record)
     return toasts

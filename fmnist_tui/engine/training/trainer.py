@@ -225,8 +225,8 @@ class Trainer:
 
     # -- reporting ---------------------------------------------------------------
 
-    def _report_change(self, what: str, value: str) -> None:
-        self._emit(Changed(time.time(), self.learner.step, what, value))
+    def _report_change(self, what: str, value: str, before: str = "") -> None:
+        self._emit(Changed(time.time(), self.learner.step, what, value, before))
 
     def _warn(self, message: str) -> None:
         self._emit(Alert(time.time(), "warning", message))
@@ -342,8 +342,9 @@ class Trainer:
                 self._warn(format_ignored(command, "its value must be a finite number above 0"))
 
     def _set_lr(self, lr: float) -> None:
+        before = self.learner.lr
         self.learner.set_lr(lr)
-        self._report_change("lr", f"{lr:.6g}")
+        self._report_change("lr", f"{lr:.6g}", f"{before:.6g}")
 
     def _find_lr(self, low: float, high: float, steps: int) -> None:
         """Search for a learning rate, then continue as if nothing had happened."""

@@ -106,8 +106,8 @@ class PlanRunner:
             self._app_state.plan = self._feed = None
 
     def _report(self, message: str, severity: SeverityLevel = "information") -> None:
-        """Show a toast and add a line to the log."""
-        self._context.notify(message, severity)
+        """Add a line to the log of Train, and show a toast on other screens."""
+        self._context.notify(message, severity, seen_on="train")
         self._app_state.printed.append(safe_text(message))
         if self._app_state.feed is not None:
             # The log is drawn when the run is updated; one that has ended is not updated again.

@@ -8,6 +8,7 @@ from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import EnsembleStep, Plan
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog
 from fmnist_tui.tui.context import DashboardContext
+from fmnist_tui.tui.key_names import name_keys
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import format_count
 from fmnist_tui.util.text import safe_text
@@ -30,7 +31,10 @@ async def check_recipe(context: DashboardContext, name: str) -> None:
         f"Check the claims of {safe_text(name)}?",
         f"{format_count(len(recipe.claims), 'claim')}, {format_count(runs, 'run')} to train,"
         " each with its own seed; every run reads the test split once.",
-        [Choice("y", "train them", "E shows the progress"), Choice("n", "cancel")],
+        [
+            Choice("y", "train them", name_keys("{app.jobs} shows the progress")),
+            Choice("n", "cancel"),
+        ],
     )
     if await context.ask(question) == "y":
         words = ["recipes", "check", name, *context.app_state.folder_options]

@@ -1,6 +1,8 @@
-"""The list of background jobs, above any screen: progress, output and result of each."""
+"""Background jobs with their progress and output, and past messages, above any screen."""
 
 from __future__ import annotations
+
+import time
 
 from rich.text import Text
 from textual import on
@@ -12,8 +14,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from fmnist_tui.tui.base.dialogs import ClosedOnce, TextDialog
+from fmnist_tui.tui.base.toasts import format_message
 from fmnist_tui.tui.jobs.job_manager import JobManager
-from fmnist_tui.tui.state.app_state import AppState
+from fmnist_tui.tui.key_names import name_keys
+from fmnist_tui.tui.state.app_state import AppState, Message
 from fmnist_tui.tui.state.job import CANCELLED, DONE, FAILED, RUNNING, BackgroundJob
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.formatting import format_duration
@@ -22,11 +26,17 @@ from fmnist_tui.util.text import safe_text
 REFRESH_SECONDS = 0.5
 BAR = 12
 SIGNS = {RUNNING: "●", DONE: "✓", FAILED: "✗", CANCELLED: "○"}
-EMPTY = "No jobs. Exports, ensembles, sweeps, recipe checks and reports are listed here."
+_KEYS = (
+    "{table.open}: output   {jobs.cancel}: cancel   {jobs.clear}: clear ended   {jobs.close}: close"
+)
+EMPTY = (
+    "No jobs and no messages. Exports, ensembles, sweeps, recipe checks and reports are listed "
+    "here, and what was said in the line above the keys."
+)
 
 
 class JobsScreen(ModalScreen[None], ClosedOnce[None]):
-    """All jobs of this dashboard; those that have ended stay until they are cleared."""
+    """All jobs of this dashboard and what toasts have said; ended jobs stay until cleared."""
 
     DEFAULT_CSS = """
     JobsScreen { align: center middle; }
@@ -50,9 +60,9 @@ class JobsScreen(ModalScreen[None], ClosedOnce[None]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = "jobs"
+            box.border_title = "Background jobs and messages"
             yield self._table
-            yield Static(Content("enter: output   x: cancel   c: clear ended   escape: close"))
+            yield Static(Content(name_keys(_KEYS)))
 
     def on_mount(self) -> None:
         self._table.focus()
@@ -65,6 +75,8 @@ class JobsScreen(ModalScreen[None], ClosedOnce[None]):
         width = max(40, table.line_width)
         head = Text(f"{'':2}{'job':<24} {'':{BAR}}        time  now"[:width])
         rows = [(str(id(job)), format_job(job, width)) for job in self._app_state.jobs]
+        said = reversed(self._app_state.messages)
+        rows += [(str(id(message)), _format_said(message, width)) for message in said]
         table.set_rows(head, rows, EMPTY)
 
     @property
@@ -79,6 +91,9 @@ class JobsScreen(ModalScreen[None], ClosedOnce[None]):
             output = "\n".join(job.lines) or "no output yet"
             command = "fmnist-tui " + " ".join(safe_text(word) for word in job.words)
             self.app.push_screen(TextDialog(job.title, Content(f"{command}\n\n{output}")))
+        for message in self._app_state.messages:
+            if str(id(message)) == self._table.current:
+                self.app.push_screen(TextDialog(_clock(message), Content(message.text)))
 
     def action_cancel(self) -> None:
         job = self._selected
@@ -92,6 +107,16 @@ class JobsScreen(ModalScreen[None], ClosedOnce[None]):
 
     def action_close(self) -> None:
         self.dismiss(None)
+
+
+def _clock(message: Message) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(message.t))
+
+
+def _format_said(message: Message, width: int) -> Text:
+    text = Text(f"{_clock(message)}  {format_message(message)}")
+    text.truncate(width, overflow="ellipsis")
+    return text
 
 
 def format_job(job: BackgroundJob, width: int) -> Text:

@@ -8,6 +8,7 @@ from typing import Any
 from fmnist_tui.protocol.events import ENSEMBLE, TRAIN
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import RunSummary
+from fmnist_tui.tui.key_names import key_name
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.text import safe_text
 
@@ -26,7 +27,11 @@ def run_name_from_folder(folder: RunFolder) -> str:
 
 def command_refusal(kind: str, name: str) -> str:
     """Why a run of this kind obeys no command; empty if it does."""
-    return f"{name} is an ensemble: cancel its job (E)" if kind == ENSEMBLE else ""
+    return (
+        f"{name} is an ensemble: cancel its job ({key_name('app.jobs')})"
+        if kind == ENSEMBLE
+        else ""
+    )
 
 
 def stopping_message(kind: str) -> str:

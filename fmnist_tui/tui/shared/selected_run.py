@@ -92,6 +92,11 @@ class SelectedRun:
         return feed.state if feed is not None else self._state
 
     @property
+    def screen_name(self) -> str:
+        """The screen that shows it."""
+        return self._screen.NAME
+
+    @property
     def name(self) -> str:
         """`two-conv 7f3a`."""
         if self.folder is None:
@@ -211,7 +216,7 @@ class SelectedRun:
         screen = self._screen
         runs = await screen.in_thread(partial(list_runs, screen.app_state.runs_dir))
         if not runs:
-            screen.notify("no runs yet: 2 opens Train")
+            screen.notify("no runs yet: {show.train} opens Train")
             return
         columns = zip(*map(_words, runs), strict=True)
         widths = [

@@ -7,6 +7,7 @@ import time
 from textual.content import Content
 
 from fmnist_tui.protocol.events import FINISHED, LRFIND
+from fmnist_tui.tui.key_names import key_name, name_keys
 from fmnist_tui.tui.shared.selected_run import SelectedRun
 from fmnist_tui.util.text import safe_text
 
@@ -41,7 +42,8 @@ def evaluation_status(run: SelectedRun) -> list[Content]:
     state = run.state
     trained = run.loaded.trained_until(state) if run.loaded is not None else None
     if trained and state is not None and state.best is not None and state.best.step > trained[0]:
-        newer = f"the best checkpoint is now at step {state.best.step:,}: e evaluates it"
+        evaluates = _key(run, "evaluate") + " evaluates it"
+        newer = f"the best checkpoint is now at step {state.best.step:,}: {evaluates}"
         return [Content.styled(newer, "$warning")]
     return []
 
@@ -49,7 +51,7 @@ def evaluation_status(run: SelectedRun) -> list[Content]:
 def explain_missing(run: SelectedRun) -> Content:
     """Why there are no scores, and which keys help."""
     if run.folder is None:
-        keys = _keys(("w", "select a run"), ("2", "train one"))
+        keys = _keys((_key(run, "run"), "select a run"), (key_name("show.train"), "train one"))
         return Content.assemble(("No run selected", "bold"), "\n\n", keys)
     what = f"{run.name} on {run.split}"
     if run.evaluating_since is not None:
@@ -66,24 +68,38 @@ def explain_missing(run: SelectedRun) -> Content:
     lines.append(Content(""))
     if run.state is not None and run.state.started is not None:
         if run.state.started.kind == LRFIND:
-            about = "A learning-rate search trains no model: 2 shows its curve."
-            lines += [Content(about), Content(""), _keys(("w", "another run"))]
+            about = name_keys(
+                "A learning-rate search trains no model: {show.train} shows its curve."
+            )
+            lines += [Content(about), Content(""), _keys((_key(run, "run"), "another run"))]
             return Content("\n").join(lines)
         if run.checkpoint:
             about = f"evaluate {run.checkpoint} on {_images(run)}, also while a run trains"
-            lines.append(_keys(("e", about)))
+            lines.append(_keys((_key(run, "evaluate"), about)))
         else:
-            lines.append(Content("No checkpoint saved yet; c on Train saves one now."))
+            lines.append(
+                Content(
+                    name_keys("No checkpoint saved yet; {train.checkpoint} on Train saves one now.")
+                )
+            )
         if run.split == "test" and run.state.end_reason != FINISHED:
             warning = "The run has not finished; the test split should be read once, at the end."
             lines.append(Content.styled(warning, "$warning"))
-    lines += [Content(""), _keys(("p", "another split"), ("w", "another run"))]
+    lines += [Content(""), _keys(("p", "another split"), (_key(run, "run"), "another run"))]
     return Content("\n").join(lines)
 
 
 def _images(run: SelectedRun) -> str:
     count = run.count
     return f"the {count:,} images of {run.split}" if count is not None else run.split
+
+
+def _key(run: SelectedRun, action: str) -> str:
+    """The key of an action on the screen that shows the run."""
+    name = run.screen_name
+    return key_name(
+        "evaluate.now" if (name, action) == ("evaluate", "evaluate") else f"{name}.{action}"
+    )
 
 
 def _keys(*keys: tuple[str, str]) -> Content:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,20 @@ class ClassPair:
     predicted: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a toast has said, and when; `severity` is information, warning or error."""
+
+    text: str
+    severity: str
+    t: float
+
+    @property
+    def seconds(self) -> float:
+        """How long the toast is shown."""
+        return 8.0 if self.severity == "error" else 4.0
+
+
 @dataclass
 class AppState:
     """`feed` is the followed run, which Train shows; `selected_run` is the one that Evaluate,
@@ -56,6 +71,8 @@ class AppState:
     ascii: bool = False
     # Lines that libraries have printed, for the log pane.
     printed: deque[str] = field(default_factory=deque)
+    # What toasts have said, the last at the end.
+    messages: deque[Message] = field(default_factory=partial(deque[Message], maxlen=100))
     feed: RunFeed | None = None
     selected_run: RunFolder | None = None
     newest_run: RunSummary | None = None

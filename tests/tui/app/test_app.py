@@ -86,7 +86,7 @@ async def test_d_reports_why_no_run_can_be_detached(
         with RunLock.acquire(folder.path):
             dashboard.show_run(RunFeed.open(folder))
             await pilot.press("d")
-        assert toasts[1:] == ["this run is in another process and continues when you quit (q)"]
+        assert toasts[1:] == ["this run is in another process: it continues when you quit (q)"]
     assert dashboard.return_value is None
 
 

@@ -84,7 +84,7 @@ def test_every_entry_of_a_run_on_disk_has_the_time_of_its_event(tmp_path: Path) 
     file = "step-0025.pt"
     append_events(
         folder,
-        Changed(t, 25, "lr", "0.002"),
+        Changed(t, 25, "lr", "0.00200001", "0.003"),
         CheckpointSaved(t + 0.1, 25, 2, "step", file, "0" * 64, 900_000),
         Alert(t + 0.2, "note", "look"),
     )
@@ -92,7 +92,7 @@ def test_every_entry_of_a_run_on_disk_has_the_time_of_its_event(tmp_path: Path) 
     assert [
         (entry.message, entry.t) for entry in entries if entry.t and t <= entry.t < t + 0.5
     ] == [
-        ("learning rate now 0.002", t),
+        ("learning rate 0.003 → 0.002", t),
         (f"checkpoint kept: {file}", t + 0.1),
         ("look", t + 0.2),
     ]

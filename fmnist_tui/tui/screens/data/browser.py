@@ -16,6 +16,7 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from fmnist_tui.data.browse import match_classes
+from fmnist_tui.tui.key_names import name_keys
 from fmnist_tui.tui.screens.data.class_list import ClassList, DatasetHeader
 from fmnist_tui.tui.screens.data.sample import SampleNumbers, SampleView
 from fmnist_tui.tui.screens.data.view import DatasetView, Mode
@@ -96,7 +97,7 @@ class DatasetBrowser(Horizontal):
         self._show_class_count()
         empty = f"no images of {view.filter.describe()} in {view.filter.split.name}"
         if view.filter.selected:
-            empty += "\nbackspace shows all classes"
+            empty += name_keys("\n{data.everything} shows all classes")
         self.gallery.show(len(view), view.tile, empty, cursor)
         if not len(view):
             self.remove_class("-single")
@@ -159,7 +160,9 @@ class DatasetBrowser(Horizontal):
         self.numbers.show(facts, image)
         if self.is_single:
             self.sample.border_title = title
-            self.sample.border_subtitle = "left, right: other images · escape: the page"
+            self.sample.border_subtitle = name_keys(
+                "{sample.previous}, {sample.next}: other images · {data.back}: the page"
+            )
             self.sample.show(image, Content("  ".join(value for _, value in facts)))
         elif self.large_image.display:
             show = partial(self.large_image.show, image)

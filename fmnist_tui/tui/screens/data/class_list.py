@@ -16,6 +16,7 @@ from textual.widget import Widget
 
 from fmnist_tui.config.dataset_catalog import SPLITS
 from fmnist_tui.data.browse import DatasetFilter
+from fmnist_tui.tui.key_names import key_name
 from fmnist_tui.tui.widgets.image_view import background
 from fmnist_tui.util.class_names import names_width, short_name
 from fmnist_tui.util.formatting import format_count
@@ -64,7 +65,8 @@ class DatasetHeader(Widget):
         if not self._on_disk:
             note = Content.styled("files missing, in memory", "$warning")
         elif dataset.notes:
-            notes = f"{format_count(len(dataset.notes), 'note')} on loading: press i"
+            key = key_name("data.about")
+            notes = f"{format_count(len(dataset.notes), 'note')} on loading: press {key}"
             note = Content.styled(notes, "$warning")
         heading = Content.assemble((title, "bold $primary"), (warning, "bold $warning"))
         return Content("\n").join([heading, Content("").join(tabs), Content("").join(counts), note])

@@ -10,6 +10,7 @@ from textual.content import Content
 
 from fmnist_tui.config.dataset_catalog import DATASETS, FROM_PATH, is_dataset_name
 from fmnist_tui.data.load_progress import LoadStep
+from fmnist_tui.tui.key_names import key_name
 from fmnist_tui.util.paths import expand_home
 from fmnist_tui.util.text import safe_text
 
@@ -24,11 +25,23 @@ def title(name: str) -> str:
 
 def key_hints(name: str, failed: bool) -> Content:
     """The keys to press when there is no dataset to show."""
-    hints = [("s", "choose another dataset")]
+    hints = [(key_name("data.dataset"), "choose another dataset")]
     if name != SKETCHES:
-        hints.insert(0, ("S", "open sketches, drawn by this program: SYNTHETIC, no network"))
+        hints.insert(
+            0,
+            (
+                key_name("data.sketches"),
+                "open sketches, drawn by this program: SYNTHETIC, no network",
+            ),
+        )
     if failed or name in DATASETS:
-        hints.insert(0, ("f", "try again" if failed else f"fetch it: {DATASETS[name].about}"))
+        hints.insert(
+            0,
+            (
+                key_name("data.fetch"),
+                "try again" if failed else f"fetch it: {DATASETS[name].about}",
+            ),
+        )
     return Content("\n").join(
         Content.assemble((f"{key}  ", "bold $accent"), words) for key, words in hints
     )

@@ -20,6 +20,7 @@ from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog, TextDialog
 from fmnist_tui.tui.base.image_screen import ImageScreen
 from fmnist_tui.tui.base.screen import FOLD_BELOW
+from fmnist_tui.tui.key_names import name_keys
 from fmnist_tui.tui.screens.data import augmentation, loading
 from fmnist_tui.tui.screens.data.browser import DatasetBrowser
 from fmnist_tui.tui.screens.data.class_list import DatasetHeader
@@ -158,7 +159,9 @@ class DataScreen(ImageScreen):
         self.add_class("-loading")
         self.loading_pane.border_title = Content(loading.title(name))
         heading = f"{'fetching' if fetch else 'reading'} {loading.title(name)} …"
-        self.loading_pane.show(Content.styled(heading, "bold"), Content("escape cancels"))
+        self.loading_pane.show(
+            Content.styled(heading, "bold"), Content(name_keys("{fetching.cancel} cancels"))
+        )
         self.loading_pane.focus()
         self._step_timer.resume()
         self.refresh_bindings()
@@ -355,7 +358,7 @@ class DataScreen(ImageScreen):
             return
         description = augmentation.describe_augmentation(config)
         if not description:
-            self.notify(f"{source} has no augmentation: choose one in Train's form (press 2)")
+            self.notify(f"{source} has no augmentation: choose one on Train ({{show.train}})")
             return
         self._config, self._seed = config, self._seed + 1
         self.view.augmentation = f"{description} · {source}"

@@ -13,6 +13,7 @@ from textual.content import Content
 from fmnist_tui.analysis.metrics import softmax
 from fmnist_tui.analysis.predictions import Misclassified, Predictions
 from fmnist_tui.render.contact_sheet import SMALL
+from fmnist_tui.tui.key_names import key_name, name_keys
 from fmnist_tui.tui.screens.errors.filters import ALL_ERRORS, ORDERS, Pair, pair_name
 from fmnist_tui.tui.screens.errors.loader import LoadedErrors
 from fmnist_tui.tui.widgets.gallery import Tile
@@ -89,9 +90,8 @@ def summary_facts(loaded: LoadedErrors) -> list[Content]:
     evaluation, changed = loaded.evaluation.evaluation, loaded.changed
     facts = [Content.styled(f"{evaluation.wrong:,} of {evaluation.count:,} wrong", "bold $accent")]
     if changed:
-        text = (
-            f"▲ {format_count(changed, 'image')} changed since this evaluation: e evaluates again"
-        )
+        text = f"▲ {format_count(changed, 'image')} changed since this evaluation: "
+        text += name_keys("{errors.evaluate} evaluates again")
         facts.append(Content.styled(text, "$warning"))
     return facts
 
@@ -113,8 +113,8 @@ def loading_notice(error: str) -> Content:
     return Content.assemble(
         (f"✗ {error}", "$error"),
         "\n\n",
-        ("p", "bold $accent"),
+        (key_name("errors.split"), "bold $accent"),
         "  another split     ",
-        ("w", "bold $accent"),
+        (key_name("errors.run"), "bold $accent"),
         "  another run",
     )

@@ -18,6 +18,7 @@ from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PickerDialog, PromptDialog
 from fmnist_tui.tui.base.image_screen import ImageScreen
 from fmnist_tui.tui.base.screen import FOLD_BELOW
+from fmnist_tui.tui.key_names import key_name, name_keys
 from fmnist_tui.tui.screens.errors import captions, filters
 from fmnist_tui.tui.screens.errors.detail import ImageDetail
 from fmnist_tui.tui.screens.errors.filters import ALL_ERRORS, ORDERS, ImageFilter, Pair
@@ -35,8 +36,9 @@ _ORDER_SETTING = "errors.order"
 class ErrorsScreen(SelectedRunScreen, ImageScreen):
     NAME, KEY, TITLE = "errors", "4", "Errors"
     HELP = (
-        "The images that the selected run got wrong on a split. / filters them by what you type: "
-        "shirt, shirt>coat, >coat or an index. c shows any pair of classes, correct ones included."
+        "The images that the selected run got wrong on a split. {errors.filter} filters them by "
+        "what you type: shirt, shirt>coat, >coat or an index. {errors.pair} shows any pair of "
+        "classes, correct ones included."
     )
     CSS = """
     ErrorsScreen {
@@ -129,11 +131,11 @@ class ErrorsScreen(SelectedRunScreen, ImageScreen):
 
     def _empty_text(self, pair: Pair) -> str:
         if self._filter.problem:
-            return f"{self._filter.problem}\nescape clears the filter"
+            return f"{self._filter.problem}\n{key_name('errors.back')} clears the filter"
         if self._filter_input.value.strip():
-            return "no image matches this filter\nescape clears it"
+            return name_keys("no image matches this filter\n{errors.back} clears it")
         if pair != ALL_ERRORS:
-            return "no images of this pair\nescape shows all errors"
+            return name_keys("no images of this pair\n{errors.back} shows all errors")
         return "no errors on this split"
 
     def _tile(self, loaded: LoadedErrors, number: int, columns: int) -> Tile:

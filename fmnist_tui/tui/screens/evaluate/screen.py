@@ -15,6 +15,7 @@ from fmnist_tui.analysis.overfitting import judge_fit
 from fmnist_tui.protocol.validation import training_note
 from fmnist_tui.render.line_chart import Line
 from fmnist_tui.tui.base.copying import ToCopy
+from fmnist_tui.tui.key_names import name_keys
 from fmnist_tui.tui.screens.evaluate import confusion_layout, summary
 from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
 from fmnist_tui.tui.screens.evaluate.score_tables import (
@@ -44,7 +45,7 @@ class EvaluateScreen(SelectedRunScreen):
     CSS_PATH = "screen.tcss"
     HELP = (
         "The scores of a run's best checkpoint on a split. Rows of the matrix are true classes, "
-        "columns are predicted classes; enter shows the images of a cell or a row."
+        "columns are predicted classes; {matrix.open} shows the images of a cell or a row."
     )
     BINDINGS = [
         Binding("p", "split", "Split", id="evaluate.split"),
@@ -176,9 +177,11 @@ class EvaluateScreen(SelectedRunScreen):
             for pane in panes:
                 self.query_one(f"#{pane}").display = not folded or number == self._page
         self.query_one("#pairs").border_subtitle = (
-            "tab: classes, fit, reliability" if folded else ""
+            name_keys("{evaluate.next}: classes, fit, reliability") if folded else ""
         )
-        self.query_one("#fit").border_subtitle = "tab: reliability" if folded else ""
+        self.query_one("#fit").border_subtitle = (
+            name_keys("{evaluate.next}: reliability") if folded else ""
+        )
         rows = self._row_heights(len(self._evaluation.evaluation.classes))
         self.set_class(len(rows) == 3, "-three")
         self.query_one("#grid").styles.grid_rows = " ".join(rows)

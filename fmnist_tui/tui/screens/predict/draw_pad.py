@@ -17,6 +17,7 @@ from textual.widget import Widget
 
 from fmnist_tui.config.dataset_catalog import IMAGE_SIDE
 from fmnist_tui.render.renderers import draw_image
+from fmnist_tui.tui.key_names import name_keys
 from fmnist_tui.tui.screens.predict.drawing import BRUSHES, Drawing, Pixels, Point
 from fmnist_tui.tui.screens.predict.pad_tools import (
     DRAW,
@@ -32,7 +33,7 @@ from fmnist_tui.tui.widgets.image_view import to_strips
 # The canvas takes the largest of these widths, in cells, that fits.
 _WIDTHS = (2 * IMAGE_SIDE, IMAGE_SIDE, 20, IMAGE_SIDE // 2)
 _RIGHT_BUTTON = 3
-_HELP = ("arrows move the pen", "space lowers it or lifts it")
+_HELP = ("arrows move the pen", "{pad.pen} lowers it or lifts it")
 
 
 class DrawPad(Widget, can_focus=True):
@@ -230,7 +231,7 @@ class DrawPad(Widget, can_focus=True):
         tools = self._tool_lines()
         if line >= len(tools):
             pen = f"pen {'down' if self._is_pen_down else 'up'} at {self._pen[0]}, {self._pen[1]}"
-            texts = (self._note or pen, *_HELP)
+            texts = (self._note or pen, *map(name_keys, _HELP))
             return Strip([Segment("".join(texts[line - len(tools) :][:1]), base)])
         parts, column = [], 0
         for left, tool in tools[line]:

@@ -8,6 +8,7 @@ from textual.containers import Container, Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from fmnist_tui.tui.key_names import name_keys
 from fmnist_tui.tui.screens.predict.results import UNSURE_NOTE, Result, describe
 from fmnist_tui.tui.screens.predict.stages import SMALLEST_HEIGHT, Stages
 from fmnist_tui.tui.widgets.image_view import ImageView
@@ -122,7 +123,8 @@ class ResultPane(VerticalScroll, can_focus=True):
         style = "$error" if is_error else ""
         if self._result is not None and self._result.is_unsure:
             style = "$warning"
-        update_text(self.query_one("#summary", Static), Content.styled(safe_text(summary), style))
+        text = safe_text(name_keys(summary))
+        update_text(self.query_one("#summary", Static), Content.styled(text, style))
         for part, lines in (("#file", (name,)), ("#notes", notes)):
             text = "\n".join(map(safe_text, lines))
             label = self.query_one(part, Static)

@@ -20,6 +20,7 @@ from fmnist_tui.tui.base.copying import ToCopy
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import PromptDialog
 from fmnist_tui.tui.base.image_screen import ImageScreen
+from fmnist_tui.tui.key_names import key_name, list_keys
 from fmnist_tui.tui.screens.predict.draw_pad import DrawPad
 from fmnist_tui.tui.screens.predict.folder_watch import FolderChanged, WatchThread
 from fmnist_tui.tui.screens.predict.image_list import ImageList
@@ -35,13 +36,16 @@ from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.paths import expand_home, format_path
 from fmnist_tui.util.text import safe_text
 
-NO_MODEL = "no model yet: w chooses a run or a model file; 2, then space, trains one"
+NO_MODEL = (
+    "no model yet: {predict.model} chooses a run or a model file; "
+    "{show.train}, then {train.go}, trains one"
+)
 NO_IMAGE = (
-    "enter        type a path\n"
-    "             or paste or drop files\n"
-    "enter enter  the sample images\n"
-    "i            draw an image\n"
-    "W            watch a folder"
+    ("{predict.type}", "type a path"),
+    ("", "or paste or drop files"),
+    ("{predict.type} enter", "the sample images"),
+    ("{predict.pad}", "draw an image"),
+    ("{predict.watch}", "watch a folder"),
 )
 NO_RESULT = "the predicted class is shown here"
 NO_DRAWING = "draw something: it is classified as you draw"
@@ -166,7 +170,7 @@ class PredictScreen(ImageScreen):
             result, message = predictor.drawing, NO_DRAWING
         else:
             result = predictor.get_result(file) if file else None
-            message = "" if file else NO_IMAGE
+            message = "" if file else list_keys(NO_IMAGE)
         if result is not None:
             name = "" if self._is_pad_open else result.file.name
             pane.show(result, name, self.app_state.renderer)
@@ -258,7 +262,7 @@ class PredictScreen(ImageScreen):
         self._close_pad()
         self._set_input(ImageInput(tuple(watch.images[folder])[:MAX_FILES], folder))
         self._watch = WatchThread(watch, self.post_message)
-        self._note = f"watching {safe_text(folder)}  (W ends it)"
+        self._note = f"watching {safe_text(folder)}  ({key_name('predict.watch')} ends it)"
         self._show()
 
     @on(FolderChanged)

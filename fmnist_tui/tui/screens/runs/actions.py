@@ -21,6 +21,7 @@ from fmnist_tui.runs.listing import BROKEN, RunSummary
 from fmnist_tui.runs.log import send_command
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
+from fmnist_tui.tui.key_names import key_name
 from fmnist_tui.tui.shared.run_names import (
     command_refusal,
     ensemble_summary,
@@ -142,7 +143,7 @@ class RunActions:
     async def ensemble(self, runs: Sequence[RunSummary]) -> None:
         """Make an ensemble of the runs in a background job, then select it."""
         if len(runs) < 2:
-            raise UserError("mark at least two runs with space to make an ensemble of them")
+            raise UserError("mark at least two runs with {runs.mark} to make an ensemble of them")
         tta, context = "none", self._screen.context
         datasets = [dataset_catalog.find_dataset_info(run.dataset) for run in runs]
         if all(info is None or info.mirror for info in datasets):
@@ -193,7 +194,6 @@ class RunActions:
         if await self._screen.ask(dialog) == "y":
             await self._screen.in_thread(partial(archive.delete, run.run))
             self._forget(run.run, None)
-            self._screen.notify(f"{run_name(run)} is deleted")
 
     def _forget(self, folder: RunFolder, moved: RunFolder | None) -> None:
         """Drop references to a folder that is gone, or point them to where it has moved."""
@@ -215,7 +215,7 @@ def refuse_broken(run: RunSummary) -> None:
 
 def _refuse_live(run: RunSummary, action: str) -> None:
     if run.is_live:
-        why = f"cannot be {action} while {run.holder} trains it; s stops it"
+        why = f"cannot be {action} while {run.holder} trains it; {key_name('runs.stop')} stops it"
         raise UserError(f"{run_name(run)} {why}")
 
 

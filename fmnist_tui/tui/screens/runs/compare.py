@@ -24,6 +24,7 @@ from fmnist_tui.runs.listing import RunSummary
 from fmnist_tui.runs.notes import format_tags
 from fmnist_tui.runs.seed_groups import SeedGroup
 from fmnist_tui.sweeps.run_settings import RunSettings, differing_settings
+from fmnist_tui.tui.key_names import name_keys
 from fmnist_tui.tui.screens.runs.comparison import Compared
 from fmnist_tui.tui.screens.runs.history import RunHistory
 from fmnist_tui.tui.screens.runs.table import MARK_COLOURS, format_score
@@ -162,7 +163,7 @@ def _run_page(compared: Compared, summary: RunSummary) -> Content:
             ("data", safe_text(summary.dataset)),
             ("model", safe_text(summary.model)),
             ("trials", trials),
-            ("", "7 Sweep shows all"),
+            ("", name_keys("{show.sweep} Sweep shows all")),
             ("best val", format_percent(summary.best_val_accuracy)),
             *(settings.varied.items() if settings is not None else ()),
             *(settings.search.items() if settings is not None else ()),

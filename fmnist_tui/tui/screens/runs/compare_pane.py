@@ -14,6 +14,7 @@ from textual.widgets import Static
 from fmnist_tui.protocol.events import ENSEMBLE, LRFIND, SWEEP
 from fmnist_tui.render.axis import NUMBERS, WHOLE
 from fmnist_tui.render.line_chart import Line
+from fmnist_tui.tui.key_names import name_keys
 from fmnist_tui.tui.screens.runs.compare import build_lines, build_page, build_verdicts, shows_steps
 from fmnist_tui.tui.screens.runs.comparison import Comparison
 from fmnist_tui.tui.state.settings import Settings
@@ -28,9 +29,9 @@ TITLES = {"val_accuracy": "val accuracy", "val_loss": "val loss", "train_loss": 
 PAGE = "page"
 NO_CURVE = "no data yet"
 EMPTY_CURVES = {
-    LRFIND: "enter shows the curve of a search",
+    LRFIND: "{table.open} shows the curve of a search",
     ENSEMBLE: "its members are no longer beside it",
-    SWEEP: "enter shows the trials of a sweep",
+    SWEEP: "{table.open} shows the trials of a sweep",
 }
 
 
@@ -108,7 +109,8 @@ class ComparePane(Container):
         """Draw the curves of these runs, and their page, with these colours of lines."""
         compared = comparison.compared
         kinds = {each.item.kind for each in compared}
-        empty = EMPTY_CURVES.get(kinds.pop(), NO_CURVE) if len(kinds) == 1 else NO_CURVE
+        known = EMPTY_CURVES.get(kinds.pop(), NO_CURVE) if len(kinds) == 1 else NO_CURVE
+        empty = name_keys(known)
         live = any(each.item.is_live for each in compared)
         xlabel = "step" if shows_steps(compared) else "epoch"
         lines = {name: build_lines(compared, name) for name in TITLES}

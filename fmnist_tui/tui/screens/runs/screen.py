@@ -20,6 +20,7 @@ from fmnist_tui.runs.seed_groups import SeedGroup, group_seeds
 from fmnist_tui.tui.base.copying import ToCopy
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.table_screen import FilterInput, TableScreen, filter_items
+from fmnist_tui.tui.key_names import key_name
 from fmnist_tui.tui.screens.runs.actions import RunActions
 from fmnist_tui.tui.screens.runs.compare_pane import ComparePane
 from fmnist_tui.tui.screens.runs.comparison import Comparison, ComparisonLoader
@@ -49,7 +50,7 @@ from fmnist_tui.util.text import safe_text
 
 # Events of runs are read once the cursor and the table have rested this long.
 COMPARE_DELAY = 0.12
-NO_RUNS = "no runs yet\npress 2, then space, to train the first"
+NO_RUNS = "no runs yet\npress {show.train}, then {train.go}, to train the first"
 
 
 class RunsScreen(TableScreen[Listed]):
@@ -60,9 +61,10 @@ class RunsScreen(TableScreen[Listed]):
     HELP = (
         "Marked runs, or else the one under the cursor, are compared below the table. All other"
         " keys act on the run under the cursor. Finished runs that differ only in their seed are"
-        " one row, with mean and standard deviation; enter opens it. To best: points below the best"
-        " validation accuracy so far on the same images. The small curve is the validation accuracy"
-        f" by epoch; of a run of one epoch, the training accuracy. {MARK_MEANING}."
+        " one row, with mean and standard deviation; {table.open} opens it. To best: points below"
+        " the best validation accuracy so far on the same images. The small curve is the"
+        " validation accuracy by epoch; of a run of one epoch, the training accuracy."
+        f" {MARK_MEANING}."
     )
     CSS = """
     RunsScreen {
@@ -218,7 +220,8 @@ class RunsScreen(TableScreen[Listed]):
         if self._error:
             return self._error
         if self._list.runs:
-            return f"no run matches {safe_text(self.words, 40)}\nescape clears the filter"
+            hint = key_name("runs.back") + " clears the filter"
+            return f"no run matches {safe_text(self.words, 40)}\n{hint}"
         return NO_RUNS
 
     @property

@@ -14,6 +14,7 @@ from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader, StudySummary, T
 from fmnist_tui.sweeps.spec import SweepSpec
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
+from fmnist_tui.tui.key_names import key_name
 from fmnist_tui.tui.shared.counts import parse_count
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import format_count, format_percent
@@ -79,7 +80,8 @@ class SweepActions:
             test, sd = document["test_mean"], document["test_sd"]
             spread = f" ± {100 * sd:.2f}" if sd is not None else ""
             runs = format_count(len(document["runs"]), "run")
-            return f"{name} in full: test {format_percent(test)}{spread}, {runs} (6 Runs)"
+            where = key_name("show.runs") + " Runs"
+            return f"{name} in full: test {format_percent(test)}{spread}, {runs} ({where})"
 
         words = ["sweep", "promote", study.name, f"--trial={trial.number}", f"--seeds={seeds}"]
         self._start_job(f"promote {name}", words, summarise, study)
@@ -143,7 +145,7 @@ class SweepActions:
         dialog = ChoiceDialog(
             f"Stop {name}?",
             "All its workers end, on every machine. Their running trials are tried again when the"
-            " sweep continues (w).",
+            " sweep continues ({key_name('sweep.worker')}).",
             [Choice("y", "stop"), Choice("n", "cancel")],
         )
         if await self._screen.ask(dialog) != "y":

@@ -16,6 +16,7 @@ from fmnist_tui.sweeps.snapshot import TrialView
 from fmnist_tui.tui.base.copying import ToCopy
 from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.table_screen import FilterInput, TableScreen, filter_items
+from fmnist_tui.tui.key_names import key_name
 from fmnist_tui.tui.screens.sweep.actions import SweepActions
 from fmnist_tui.tui.screens.sweep.plots import Plots
 from fmnist_tui.tui.screens.sweep.study_list import (
@@ -45,7 +46,7 @@ from fmnist_tui.util.text import safe_text
 LIST_TICKS = 4
 # The most rows of the list of studies where it is above the trials of a tall window.
 MAX_STUDIES = 4
-NO_SWEEPS = "no sweeps yet\npress n to start one"
+NO_SWEEPS = "no sweeps yet\npress {sweep.new} to start one"
 
 
 class SweepScreen(TableScreen[TrialView]):
@@ -219,8 +220,9 @@ class SweepScreen(TableScreen[TrialView]):
         if self._listing.snapshot is None:
             return NO_SWEEPS
         if self._listing.snapshot.trials:
-            return f"no trial matches {safe_text(self.words, 40)}\nescape clears the filter"
-        return "no trial has started yet\npress w to start a worker"
+            hint = key_name("sweep.back") + " clears the filter"
+            return f"no trial matches {safe_text(self.words, 40)}\n{hint}"
+        return "no trial has started yet\npress {sweep.worker} to start a worker"
 
     def _draw_plots(self) -> None:
         trial, listing = self._current, self._listing

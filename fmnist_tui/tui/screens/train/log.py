@@ -82,8 +82,9 @@ class RunLog:
         yield from self._epoch_entries(feed)
         for marker in self._new_items("markers", state.markers):
             if marker.what in ("lr", "step"):
-                label = "learning rate now" if marker.what == "lr" else "checkpoint kept:"
-                yield LogEntry(f"{label} {marker.text}", t=marker.t)
+                is_rate = marker.what == "lr"
+                said = _rate_change(marker) if is_rate else f"checkpoint kept: {marker.text}"
+                yield LogEntry(said, t=marker.t)
         search = state.search.end if state.search is not None else None
         if search is not None and self._is_new("search", search) and feed.kind != LRFIND:
             level = "warning" if search.lr is None else "note"
@@ -139,6 +140,12 @@ def _start_entry(started: RunStarted) -> LogEntry:
         + (f", from step {started.step:,}" if started.step else ""),
         t=started.t,
     )
+
+
+def _rate_change(marker: Marker) -> str:
+    """`learning rate 0.0099 → 0.0049`; runs of older versions have only the new one."""
+    before = f"{float(marker.before):.4g} " if marker.before else ""
+    return f"learning rate {before}→ {float(marker.text):.4g}"
 
 
 def _epoch_entry(epoch: EpochEnded, label: str) -> LogEntry:

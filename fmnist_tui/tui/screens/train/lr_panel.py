@@ -21,6 +21,7 @@ from fmnist_tui.protocol.lr_curve import LrSuggestion, RatePoint, chart_points, 
 from fmnist_tui.protocol.lr_search import LrSearch
 from fmnist_tui.render.axis import POWERS
 from fmnist_tui.render.line_chart import Line
+from fmnist_tui.tui.key_names import name_keys
 from fmnist_tui.tui.screens.train.progress import wrap_parts
 from fmnist_tui.tui.widgets.charts.keys import ZOOM_KEYS
 from fmnist_tui.tui.widgets.charts.line_chart import LineChart
@@ -246,15 +247,18 @@ class LrPanel(Vertical):
     def _update_text(self) -> None:
         text, search = self._text, self._search
         if self._error:
-            text.show(("error", [f"✗ {self._error}"]), ("foreground-muted", [_CLOSE]))
+            text.show(("error", [f"✗ {self._error}"]), ("foreground-muted", [_close_hint()]))
         elif search is None:
-            text.show(("foreground", ["waiting for the first step …"]), _CANCEL)
+            text.show(("foreground", ["waiting for the first step …"]), _cancel_line())
         elif not self._ended:
-            text.show(("foreground", self._progress_parts(search)), _CANCEL)
+            text.show(("foreground", self._progress_parts(search)), _cancel_line())
         elif self._used_lr is not None and not self._live:
             text.show(
                 ("success", [f"✓ lr {self._used_lr:g} is in the settings"]),
-                ("foreground-muted", ["enter or space starts a run with it", _CLOSE]),
+                (
+                    "foreground-muted",
+                    [name_keys("{lr.take} or {train.go} starts a run with it"), _close_hint()],
+                ),
             )
         else:
             text.show(self._result_line(search), self._keys_line())
@@ -288,14 +292,25 @@ class LrPanel(Vertical):
         return "warning", [f"✗ {suggestion.message}"]
 
     def _keys_line(self) -> TextLine:
-        parts = ["← → move the point, with shift further"] if self._suggestion.smooth else []
+        parts = (
+            [name_keys("{lr.lower}, {lr.higher} move the point, with shift further")]
+            if self._suggestion.smooth
+            else []
+        )
         if self._point is not None:
-            parts.append("enter sends it to the run" if self._live else "enter uses it")
-        return "foreground-muted", [*parts, _CLOSE]
+            parts.append(
+                name_keys("{lr.take} sends it to the run" if self._live else "{lr.take} uses it")
+            )
+        return "foreground-muted", [*parts, _close_hint()]
 
 
-_CLOSE = "escape closes the search"
-_CANCEL: TextLine = ("foreground-muted", ["its training is undone afterwards", "escape cancels it"])
+def _close_hint() -> str:
+    return name_keys("{lr.leave} closes the search")
+
+
+def _cancel_line() -> TextLine:
+    hint = name_keys("{lr.leave} cancels it")
+    return "foreground-muted", ["its training is undone afterwards", hint]
 
 
 def _build_line(points: Sequence[RatePoint], smooth: Sequence[RatePoint]) -> Line:

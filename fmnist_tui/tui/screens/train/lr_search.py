@@ -110,7 +110,6 @@ class LrSearchController:
         feed, context = self._screen.app_state.feed, self._screen.context
         if feed is not None and feed.is_live and feed.kind == TRAIN:
             if context.send_command(SetLearningRate(time.time(), lr)):
-                self._screen.notify(f"learning rate {lr:g}")
                 self._close_panel()
             return
         form = self._screen.query_one(Form)

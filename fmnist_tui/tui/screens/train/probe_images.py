@@ -16,6 +16,7 @@ from fmnist_tui.protocol.events import Glance
 from fmnist_tui.render.contact_sheet import SMALL, TINY
 from fmnist_tui.render.renderers import draw_image
 from fmnist_tui.tui.base.screen import FOLD_BELOW, DashboardScreen
+from fmnist_tui.tui.key_names import name_keys
 from fmnist_tui.tui.state.dataset_cache import DatasetSpec
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
@@ -106,7 +107,11 @@ class ProbePane(IncrementalWidget):
             shown = ProbeLayout.fit(*self.size, count).shown
             parts = [f"epoch {self._glance.epoch}"]
             if shown < count:
-                more = ": v shows all" if self.app.size.width >= FOLD_BELOW > width else ""
+                more = (
+                    name_keys(": {view.next} shows all")
+                    if self.app.size.width >= FOLD_BELOW > width
+                    else ""
+                )
                 parts.append(f"{shown} of {count}{more}")
         set_border_titles(self, title, " · ".join(parts))
 

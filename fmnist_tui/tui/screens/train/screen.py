@@ -24,6 +24,7 @@ from fmnist_tui.tui.base.dialog_flow import dialog_flow
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog
 from fmnist_tui.tui.base.image_screen import ImageScreen
 from fmnist_tui.tui.base.screen import FOLD_BELOW
+from fmnist_tui.tui.key_names import key_name
 from fmnist_tui.tui.screens.train.charts import RunCharts
 from fmnist_tui.tui.screens.train.form import FieldList, Form
 from fmnist_tui.tui.screens.train.form_controller import FormController
@@ -51,11 +52,11 @@ class TrainScreen(ImageScreen):
 
     NAME, KEY, TITLE = "train", "2", "Train"
     HELP = (
-        "space starts a run with the settings on the left, and pauses it; after a stop it asks"
-        " whether to resume the run or to start a new one. l tries learning rates "
+        "{train.go} starts a run with the settings on the left, and pauses it; after a stop it asks"
+        " whether to resume the run or to start a new one. {train.find_rate} tries learning rates "
         "for a few steps and suggests one. A chart draws a smoothed line over the values of single "
         "steps; the wheel zooms, dragging moves what is shown. In a narrow terminal the panes are "
-        f"views: v shows the next one. {MARK_MEANING}."
+        f"views: {{view.next}} shows the next one. {MARK_MEANING}."
     )
     CSS_PATH = "screen.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -214,11 +215,12 @@ class TrainScreen(ImageScreen):
         feed = self.app_state.feed
         if feed is not None and feed.is_live and feed.kind != TRAIN:
             refusal = command_refusal(feed.kind, feed.name)
-            self.notify_error(refusal or f"{feed.name} cannot be paused; s stops it")
+            self.notify_error(
+                refusal or f"{feed.name} cannot be paused; {key_name('train.stop')} stops it"
+            )
         elif feed is not None and feed.is_live:
             pause = not feed.state.paused
-            if self.context.send_command(Pause(time.time()) if pause else Resume(time.time())):
-                self.notify("pausing" if pause else "resuming")
+            self.context.send_command(Pause(time.time()) if pause else Resume(time.time()))
         elif feed is not None and _is_unfinished(feed):
             # The key may have been meant as a pause, or to go on after a stop.
             answer = await self.ask(_unfinished_dialog(feed))
@@ -265,12 +267,10 @@ class TrainScreen(ImageScreen):
             self.notify(stopping_message(feed.kind))
 
     def action_checkpoint(self) -> None:
-        if self.context.send_command(SaveCheckpoint(time.time())):
-            self.notify("saving a checkpoint")
+        self.context.send_command(SaveCheckpoint(time.time()))
 
     def action_rate(self, factor: float) -> None:
-        if self.context.send_command(ScaleLearningRate(time.time(), float(factor))):
-            self.notify("learning rate " + ("halved" if factor < 1 else "doubled"))
+        self.context.send_command(ScaleLearningRate(time.time(), float(factor)))
 
     def action_find_rate(self) -> None:
         self._lr_search.start()
@@ -302,7 +302,7 @@ class TrainScreen(ImageScreen):
         if feed is None or feed.is_live or feed.folder is None or feed.config is None:
             self.notify_error("no run to resume")
         elif feed.state.end_reason == FINISHED:
-            self.notify("this run has finished: Runs (6) resumes it for more epochs or forks it")
+            self.notify("finished: {show.runs} (Runs) resumes it for more epochs or forks it")
         else:
             await self._resume(feed)
 
