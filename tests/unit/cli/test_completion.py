@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fmnist_tui.cli import main
-from fmnist_tui.cli.commands.completion import FILES
+from fmnist_tui.cli.commands.completion import FILES, SCRIPTS
 from fmnist_tui.util import paths
 from tests.tui.support import make_run
 
@@ -89,13 +89,22 @@ def test_completing_imports_nothing_heavy() -> None:
 def test_each_shell_completes_with_its_script(shell: str, code: str, tmp_path: Path) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"needs the program {shell}")
-    program = tmp_path / "fmnist-tui"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m fmnist_tui "$@"\n')
+    # Stands for the program: what it answers is tried above, what it is asked here.
+    program, script, asked = tmp_path / "fmnist-tui", tmp_path / "script", tmp_path / "asked"
+    script.write_text(SCRIPTS[shell])
+    program.write_text(
+        f"#!/bin/sh\nif [ $# = 2 ]; then cat {script}; exit; fi\n"
+        f"printf '%s\\n' \"$@\" > {asked}; printf -- '--schedule\\tthe rates\\n'\n"
+    )
     program.chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
-    words = ["bash", "train", "--sched"] if shell == "bash" else ["train", "--sched"]
-    words = words if shell != "zsh" else ["zsh", *words]
+    name = [] if shell == "fish" else [shell]
     shown = subprocess.run(
-        [shell, "-c", code, *words], env=environment, capture_output=True, text=True, timeout=60
+        [shell, "-c", code, *name, "train", "--sched"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert "--schedule" in shown.stdout, shown.stderr
+    assert asked.read_text().split() == ["completion", shell, "--", "train", "--sched"]
