@@ -53,7 +53,7 @@ def training(
     terminal = Terminal(*words, env={**env, **LONG}, size=size, code=code)
     terminal.until("2 Train")
     terminal.press("2")
-    terminal.until("settings")
+    terminal.until("Next run")
     terminal.press("space")
     terminal.until(r"step [\d,]{2,}/")
     return terminal
@@ -314,7 +314,7 @@ def test_an_exception_in_a_widget_restores_the_terminal_and_keeps_the_run(
     with Terminal(env={**env, **LONG}, code=BREAKS) as terminal:
         terminal.until("2 Train")
         terminal.press("2")
-        terminal.until("settings")
+        terminal.until("Next run")
         terminal.press("space")
         assert terminal.wait_for_exit() == 1
         assert terminal.is_restored()
@@ -332,7 +332,7 @@ def test_it_quits_after_sigcont(env: dict[str, str]) -> None:
         os.kill(terminal.pid, signal.SIGCONT)
         wait_for(lambda: terminal.raw.count(ALTERNATE_SCREEN) == 2)
         terminal.press("2")
-        terminal.until("settings")
+        terminal.until("Next run")
         terminal.press("q")
         assert terminal.wait_for_exit() == 0
         assert terminal.is_restored()
@@ -393,7 +393,7 @@ def test_a_tour_of_the_screens(env: dict[str, str]) -> None:
         terminal.press("pagedown")
         terminal.until(r"#\d\d")
         terminal.press("2")
-        terminal.until("settings")
+        terminal.until("Next run")
         terminal.press("space")
         terminal.until(r"step [\d,]{3,}/")
         terminal.press("s")

@@ -248,7 +248,7 @@ async def start_training(server: Server, client: SocketClient) -> None:
     """Start a run in this client's dashboard."""
     await client.until("1 Data")
     await client.press("2")
-    await client.until("settings")
+    await client.until("Next run")
     await client.press(" ")
     await asyncio.to_thread(wait_for, lambda: len(server.events_of("Progress")) > 3)
 
@@ -331,7 +331,7 @@ async def test_a_training_continues_between_two_browser_tabs(tmp_path: Path) -> 
             assert server.token not in await first.page.evaluate("location.href")
             await first.until("1 Data")
             await first.page.press("2")
-            await first.until("settings")
+            await first.until("Next run")
             await first.page.press(" ")
             await first.until(r"step [\d,]{2,}/")
             screenshot = tmp_path / "training.png"

@@ -300,7 +300,7 @@ def training_dashboard(bench: Bench) -> Iterator[tuple[Terminal, Path]]:
     with Terminal(env={**bench.home.environment, **values}) as terminal:
         terminal.until("2 Train")
         terminal.press("2")
-        terminal.until("settings")
+        terminal.until("Next run")
         terminal.press("space")
         (run,) = wait_for(lambda: [run for run in bench.runs if run not in earlier])
         wait_for(lambda: list(run.glob("checkpoints/last-*.json")))

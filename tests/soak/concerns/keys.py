@@ -64,7 +64,7 @@ def storm(folder: Path, seed: int, leave: str, keys: int, resizes: int) -> None:
     with Terminal(env=env) as terminal:
         terminal.until("2 Train")
         terminal.press("2")
-        terminal.until("settings")
+        terminal.until("Next run")
         terminal.press("space")
         terminal.until(r"step [\d,]{2,}/")
         [record] = home.runs.glob("*/events.jsonl")

@@ -86,7 +86,7 @@ def _try(folder: Path, case: Case) -> None:
             terminal.until("6 Runs")
             if case.trains:
                 terminal.press("2")
-                terminal.until("settings")
+                terminal.until("Next run")
                 terminal.press("space")
                 terminal.until(r"step [\d,]{2,}/")
             with _continued(terminal.pid):

@@ -117,7 +117,7 @@ class Work:
 
     def _train(self, line: Line) -> None:
         line.terminal.press("2")
-        line.terminal.until("settings")
+        line.terminal.until("Next run")
         line.terminal.press("space")
 
     def _sweep(self, line: Line) -> None:
