@@ -15,6 +15,7 @@ from textual.timer import Timer
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import RunSummary, list_runs
+from fmnist_tui.runs.notes import read_notes
 from fmnist_tui.tui.base.dialogs import PickerDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.state.evaluation_cache import SPLIT_ORDER, LoadedEvaluation
@@ -27,8 +28,8 @@ from fmnist_tui.util.text import safe_text
 
 # The widths of name, id, data and state in the list of runs.
 _WORD_LIMITS = (14, 5, 11, 8)
-# The state, the predictions, and what is missing.
-_Loaded = tuple[RunState | None, LoadedEvaluation | None, str]
+# The state, the predictions, what is missing, and the name that the user has given the run.
+_Loaded = tuple[RunState | None, LoadedEvaluation | None, str, str]
 
 
 class SelectedRun:
@@ -41,6 +42,7 @@ class SelectedRun:
         self.loaded: LoadedEvaluation | None = None
         self.problem = ""
         self.is_loading = False
+        self._own_name = ""
         self._state: RunState | None = None
         self._last_version: object = None
         self._timer: Timer | None = None
@@ -98,12 +100,12 @@ class SelectedRun:
 
     @property
     def name(self) -> str:
-        """`two-conv 7f3a`."""
+        """`two-conv 7f3a`; the user's own name in place of the recipe if there is one."""
         if self.folder is None:
             return ""
         state = self.state
         recipe = state.started.recipe if state is not None and state.started else ""
-        return safe_text(f"{recipe} {self.folder.id}".strip(), 40)
+        return safe_text(f"{self._own_name or recipe} {self.folder.id}".strip(), 46)
 
     @property
     def count(self) -> int | None:
@@ -144,7 +146,8 @@ class SelectedRun:
         cache, folder = self._screen.app_state.evaluations, self._screen.context.selected_run
         split = cache.split(folder) if folder is not None else ""
         if (folder, split) != (self.folder, self.split):
-            self._state = self._state if folder == self.folder else None
+            if folder != self.folder:
+                self._state, self._own_name = None, ""
             self.folder, self.split, self.problem = folder, split, ""
             self.loaded = cache.get(folder, split) if folder is not None else None
             self.is_loading = folder is not None and self.loaded is None
@@ -156,20 +159,21 @@ class SelectedRun:
         def load() -> _Loaded:
             if not folder.path.is_dir():
                 path = safe_text(folder.path)
-                return None, None, f"the folder of this run no longer exists: {path}"
+                return None, None, f"the folder of this run no longer exists: {path}", ""
             evaluation, problem = None, ""
             try:
                 evaluation = cache.load(folder, split)
             except UserError as error:
                 problem = str(error)
-            return None if is_followed else cache.load_state(folder), evaluation, problem
+            state = None if is_followed else cache.load_state(folder)
+            return state, evaluation, problem, read_notes(folder).name
 
         def on_loaded(new: _Loaded) -> None:
             if (folder, split) != (self.folder, self.split):
                 return  # no run is selected any more
-            was_loading, before = self.is_loading, (self._state, self.loaded, self.problem)
-            self.is_loading = False
-            self._state, self.loaded, self.problem = new
+            before = (self._state, self.loaded, self.problem, self._own_name)
+            was_loading, self.is_loading = self.is_loading, False
+            self._state, self.loaded, self.problem, self._own_name = new
             if was_loading or before != new:
                 self._notify_screen()
 

@@ -8,6 +8,7 @@ from textual.widgets import Static
 from fmnist_tui.analysis.metrics import Evaluation
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.config.dataset_catalog import GARMENTS
+from fmnist_tui.runs.notes import change_notes
 from fmnist_tui.tui.base.dialogs import PickerDialog
 from fmnist_tui.tui.screens.errors.screen import ErrorsScreen
 from fmnist_tui.tui.screens.evaluate.confusion_table import ConfusionTable
@@ -234,6 +235,7 @@ async def test_a_row_of_a_table_opens_its_images(
 async def test_w_selects_another_run(app_state: AppState, open_dashboard: OpenDashboard) -> None:
     first, second = make_run(app_state.runs_dir), make_run(app_state.runs_dir)
     app_state.selected_run = first
+    change_notes(second, lambda notes: notes.renamed("narrow one"))
     async with open_dashboard("evaluate") as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot)
         await pilot.press("w")
@@ -242,6 +244,7 @@ async def test_w_selects_another_run(app_state: AppState, open_dashboard: OpenDa
         await pilot.press("enter")
         await wait_for_scores(dashboard, pilot, second.id)
         assert app_state.selected_run == second
+        await wait_until(pilot, lambda: f"narrow one {second.id}" in headline(dashboard))
 
 
 async def test_fit_and_reliability_are_shown(
