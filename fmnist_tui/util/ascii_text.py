@@ -5,15 +5,17 @@ from __future__ import annotations
 import unicodedata
 
 _SIMILAR = {
-    **dict.fromkeys("─━╌┄┈╴╶╸╺═▁▂⎺⎽–—−", "-"),
+    **dict.fromkeys("─━╌┄┈╴╶╸╺═⎺⎽–—−", "-"),
     **dict.fromkeys("│┃╎┆┊║▏▎▍▌▐▕┤├", "|"),
     **dict.fromkeys("┌┐└┘╭╮╰╯┬┴┼┏┓┗┛╋╔╗╚╝✓", "+"),
-    **dict.fromkeys("█▇▆▅▄▃▀▊▋▉▓◆", "#"),
+    **dict.fromkeys("█▇▀▊▋▉▓◆", "#"),
     **dict.fromkeys("▶▸→≥", ">"),
     **dict.fromkeys("◀←↵⏎≤", "<"),
     **dict.fromkeys("▲△↑", "^"),
-    **dict.fromkeys("▼▽↓", "v"),
+    **dict.fromkeys("▼▽▾↓", "v"),
     **dict.fromkeys("░·", "."),
+    # The heights of a small curve
+    **dict(zip("▁▂▃▄▅▆", "_.-=+*", strict=True)),
     "…": "~",
     "±": "+-",  # A ~ before a figure says that it was measured during the training.
     **dict.fromkeys("×✗", "x"),

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color
 
+from fmnist_tui.render.sparkline import draw_sparkline
 from fmnist_tui.tui.terminal.ascii_filter import AsciiFilter, needs_ascii, to_ascii
 from fmnist_tui.util.text import safe_text
 
@@ -58,3 +59,8 @@ def test_ascii_is_used_if_the_locale_or_the_terminal_requires_it(
     environment: dict[str, str], expected: bool
 ) -> None:
     assert needs_ascii(environment) is expected
+
+
+def test_the_heights_of_a_small_curve_stay_apart() -> None:
+    curve = draw_sparkline([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], 6, 0.1, 0.8)
+    assert to_ascii(f"▸ ▾ {curve}") == "> v _.-=+*"
