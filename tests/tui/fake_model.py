@@ -18,7 +18,7 @@ from fmnist_tui.util.errors import UserError
 
 RANKED = (("Bag", 0.97), ("Coat", 0.02), *((name, 0.001) for name in GARMENTS[:8]))
 
-UNSURE = (("Bag", 0.45), ("Coat", 0.4), *((name, 0.01) for name in GARMENTS[:8]))
+UNSURE = (("Bag", 0.45), ("Pullover", 0.4), *((name, 0.01) for name in GARMENTS[:8]))
 
 
 @dataclass

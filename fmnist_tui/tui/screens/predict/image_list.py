@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
@@ -32,7 +33,7 @@ from fmnist_tui.tui.widgets.image_view import background, known_renderer, to_str
 from fmnist_tui.tui.widgets.incremental import QuietTitles
 from fmnist_tui.tui.widgets.line_table import LineTable
 from fmnist_tui.util.class_names import short_name
-from fmnist_tui.util.formatting import format_percent
+from fmnist_tui.util.formatting import format_count, format_percent
 from fmnist_tui.util.sequences import next_item
 from fmnist_tui.util.text import safe_text
 
@@ -104,7 +105,7 @@ class ImageList(LineTable, QuietTitles):
         unsure = sum(result.is_unsure for result in known)
         unreadable = sum(bool(result.error) for result in known)
         parts = [f"{UNSURE_SIGN} {unsure:,} unsure"] if unsure else []
-        parts += [f"✗ {unreadable:,} unreadable"] if unreadable else []
+        parts += [f"✗ {format_count(unreadable, 'error')}"] if unreadable else []
         parts += [f"order: {self.order}"] if self.order != ORDERS[0] else []
         self.label(Content(f"Images  {done}{count}"), Content("  ".join(parts)))
 
@@ -203,18 +204,17 @@ class ImageList(LineTable, QuietTitles):
 
     def _class_lines(self, result: Result, width: int) -> list[Text]:
         """The most probable class, and the next one if the model is unsure."""
-        column = Column("share", "", 7, 1, right=True)
-        columns = fit_columns([Column("label", "", 1, 0), column], width)
         unsure = result.is_unsure
         prefixes = (f"{UNSURE_SIGN} ", "or ") if unsure else ("",)
         style = self._colour("warning") if unsure else "bold"
         names = [name for name, _ in result.ranked]
         lines = []
         for index, (prefix, (_, share)) in enumerate(zip(prefixes, result.ranked, strict=False)):
-            name = short_name(names, index, max(1, columns[0].width - len(prefix)))
-            texts = {"label": prefix + name, "share": format_percent(share, 1)}
-            cells = {key: Text(text, "" if index else style) for key, text in texts.items()}
-            lines.append(format_row(columns, cells))
+            percent = format_percent(share, 1)
+            room = max(1, width - len(percent) - 1)
+            name = short_name(names, index, max(1, room - len(prefix)))
+            text = f"{set_cell_size(prefix + name, room)} {percent}"
+            lines.append(Text(text, "" if index else style))
         return lines
 
     def _error(self, result: Result) -> Text:
