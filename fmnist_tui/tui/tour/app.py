@@ -24,7 +24,7 @@ class TourDashboard(Dashboard):
     """Every screen has a panel with the stop and its keys; leaving asks nothing."""
 
     # Above the panel
-    CSS = "ToastRack { margin-bottom: 6; }"
+    CSS = "ToastRack { margin-bottom: 5; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n", "stop(1)", "Next stop", show=False, priority=True, id="tour.next"),
         Binding("ctrl+o", "stop(-1)", "Stop before", show=False, priority=True, id="tour.back"),

@@ -91,7 +91,7 @@ STOPS = (
     TourStop(
         "data",
         "Sketches of garments, drawn by this program: the arrow keys move, {gallery.open} shows one"
-        " large with its pixels, {data.augmented} as training changes it.",
+        " large with its pixels, {data.augmented} what training makes of it.",
     ),
     TourStop(
         "train",
