@@ -50,11 +50,11 @@ def test_how_a_run_has_ended_is_told_with_its_figures_and_the_keys_that_go_on() 
     assert "±" in finished.lines[1]
     assert finished.keys == (("3", "evaluate"), ("4", "errors"), ("space", "next run"))
     stopped = describe_outcome(ended(epochs=2, reason=STOPPED, message="stopped by key"))
-    assert stopped.headline == "stopped at step 40 of 80 after 0:09"
-    assert stopped.lines[0] == "stopped by key"
+    assert stopped.headline == "stopped after 0:09"
+    assert stopped.lines[:2] == ("at step 40 of 80", "stopped by key")
     assert stopped.keys == (("u", "resumes from step 40"), ("space", "resume or new run"))
     failed = describe_outcome(ended(epochs=0, reason=FAILED, message="the disk is full"))
-    assert failed.sign == "✗" and failed.lines == ("the disk is full",)
+    assert failed.sign == "✗" and failed.lines == ("at step 0 of 80", "the disk is full")
     # There is no checkpoint to resume from.
     assert failed.keys == (("space", "new run"), ("n", "its settings"))
     crashed = describe_outcome(RunFeed(running_state()))

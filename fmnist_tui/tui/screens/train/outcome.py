@@ -43,20 +43,18 @@ def describe_outcome(feed: RunFeed) -> Outcome:
 
 
 def _headline(feed: RunFeed) -> str:
-    """`finished in 2:41`, `stopped at step 1,555 of 3,905 after 0:24`."""
+    """`finished in 2:41`, `stopped after 0:24`."""
     state, status = feed.state, feed.status
     if state.started is None or status == "not started":
         return "not started"
-    took = format_duration(state.seconds)
-    total = state.started.total_steps
-    if status == FINISHED or not total:
-        return f"{status} in {took}"
-    return f"{status} at step {state.step:,} of {total:,} after {took}"
+    return f"{status} {'in' if status == FINISHED else 'after'} {format_duration(state.seconds)}"
 
 
 def _reasons(feed: RunFeed) -> Iterator[str]:
     """Why it has ended, where the status does not say it all."""
-    state = feed.state
+    state, started = feed.state, feed.state.started
+    if started is not None and feed.status != FINISHED and started.total_steps:
+        yield f"at step {state.step:,} of {started.total_steps:,}"
     if feed.error:
         yield safe_text(feed.error, 300)
     elif feed.status == "crashed":

@@ -96,6 +96,7 @@ class TrainScreen(ImageScreen):
         self._run_log = RunLog()
         self._probes = ProbeImages(self)
         self._view = VIEWS[0]
+        self.key_labels["train.go"] = _describe_go(None)
         self._last_feed: RunFeed | None = None
 
     def panes(self) -> Iterable[Widget]:
@@ -265,6 +266,7 @@ class TrainScreen(ImageScreen):
             self.notify_error(refusal)
         elif self.context.send_command(Stop(time.time(), "stopped by key")) and feed is not None:
             self.notify(stopping_message(feed.kind))
+            self._progress.show(feed)
 
     def action_checkpoint(self) -> None:
         self.context.send_command(SaveCheckpoint(time.time()))
