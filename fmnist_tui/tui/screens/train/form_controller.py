@@ -94,7 +94,7 @@ class FormController:
         else:
             title = " · ".join(filter(None, ("Next run", self._heading)))
         marked = legend if self.draft.differences() else ""
-        set_border_titles(form, title, " · ".join(filter(None, (self._source, marked))))
+        set_border_titles(form, title, " · ".join(filter(None, (marked, self._source))))
         form.fields.show_rows()
 
     async def choose_recipe(self) -> None:
