@@ -25,9 +25,10 @@ from textual.widgets import Input, Static
 
 from fmnist_tui.config import run_config
 from fmnist_tui.tui.state.config_draft import ConfigDraft, DraftRow
+from fmnist_tui.util.text import shorten_middle
 
 # Only the longest name is wider, and followed by its value at once.
-NAME_WIDTH = 16
+NAME_WIDTH = 15
 
 
 class FieldList(ScrollView, can_focus=True):
@@ -147,7 +148,10 @@ class FieldList(ScrollView, can_focus=True):
         if row.problem:
             segments.append(Segment(f"  ✗ {row.problem}", error))
         elif row.base:
-            segments.append(Segment(f" ← {row.base}", base + Style(dim=True)))
+            room = width - sum(segment.cell_length for segment in segments)
+            # The line below the list has it whole.
+            before = shorten_middle(f" ← {row.base}", max(1, room))
+            segments.append(Segment(before, base + Style(dim=True)))
         return Strip(segments).adjust_cell_length(width, base)
 
     def _colour(self, name: str) -> str:
