@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 UP, DOWN, RIGHT, LEFT = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D"
-HOME, SHIFT_TAB = "\x1b[H", "\x1b[Z"
+HOME = "\x1b[H"
 # The row of a run, drawn when the cursor enters or leaves it. The bar above shows no state.
 RUN_ROW = r"(?:running|finished) +two-conv"
 # A letter that is on no screen
@@ -28,7 +28,7 @@ PROBES = (
     KeyProbe("data", (("1", "#0"),), ((RIGHT, r"#\d+ of "), (LEFT, r"#\d+ of "))),
     KeyProbe(
         "train",
-        (("2", "settings"), (SHIFT_TAB, "."), (HOME, "name of the recipe")),
+        (("2", "name of the recipe"),),
         ((DOWN, "seed of"), (UP, "name of the recipe")),
     ),
     KeyProbe("runs", (("6", "finished"),), ((DOWN, RUN_ROW), (UP, RUN_ROW))),

@@ -186,7 +186,7 @@ def measure_screen(
 
 def start_training(watched: WatchedTerminal) -> None:
     """Start a run on the Train screen with the settings of the form."""
-    watched.press_and_wait("2", "settings")
+    watched.press_and_wait("2", "name of the recipe")
     watched.press_and_wait(" ", r"step [\d,]+/")
 
 
