@@ -10,9 +10,9 @@ _SIMILAR = {
     **dict.fromkeys("┌┐└┘╭╮╰╯┬┴┼┏┓┗┛╋╔╗╚╝✓", "+"),
     **dict.fromkeys("█▇▀▊▋▉▓◆", "#"),
     **dict.fromkeys("▶▸→≥", ">"),
-    **dict.fromkeys("◀←↵⏎≤", "<"),
-    **dict.fromkeys("▲△↑", "^"),
-    **dict.fromkeys("▼▽▾↓", "v"),
+    **dict.fromkeys("◀←↵⏎⌫≤", "<"),
+    **dict.fromkeys("▲△↑␛␡", "^"),
+    **dict.fromkeys("▼▽▾↓√", "v"),
     **dict.fromkeys("░·", "."),
     # The heights of a small curve
     **dict(zip("▁▂▃▄▅▆", "_.-=+*", strict=True)),
@@ -21,7 +21,7 @@ _SIMILAR = {
     **dict.fromkeys("×✗", "x"),
     **dict.fromkeys("“”", '"'),
     **dict.fromkeys("‘’", "'"),
-    **dict(zip("▒●○◉÷\N{NO-BREAK SPACE}", "=*o@/ ", strict=True)),
+    **dict(zip("▒‖●•⚙○°◉÷\N{NO-BREAK SPACE}", "==***oo@/ ", strict=True)),
 }
 
 

@@ -10,6 +10,8 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 from textual.widget import Widget
 
+from fmnist_tui.tui.key_names import key_name
+
 # A key, its description, its action, and the node that the action belongs to.
 KeyItem = tuple[str, str, str, DOMNode]
 
@@ -33,7 +35,7 @@ class KeyBar(Widget):
 
     def render(self) -> Content:
         width = self.size.width
-        help_key: KeyItem = ("?", "keys", "help", self.app)
+        help_key: KeyItem = (key_name("app.help"), "keys", "help", self.app)
         # Bindings with the same description (left and right) are shown once.
         unique: dict[str, KeyItem] = {}
         labels: Mapping[str, str] = getattr(self.screen, "key_labels", {})
@@ -46,7 +48,7 @@ class KeyBar(Widget):
         parts: list[Content] = []
         self._spans = []
         column = 0
-        help_size = len("?") + len("keys") + 3
+        help_size = len(help_key[0]) + len("keys") + 3
         for index, (key, text, action, node) in enumerate([*unique.values(), help_key]):
             size = len(key) + len(text) + 3
             if index < len(unique) and column + size > width - help_size:

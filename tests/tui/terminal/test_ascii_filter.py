@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +12,10 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from textual.color import Color
 
+import fmnist_tui
 from fmnist_tui.render.sparkline import draw_sparkline
 from fmnist_tui.tui.terminal.ascii_filter import AsciiFilter, needs_ascii, to_ascii
+from fmnist_tui.util.ascii_text import similar_ascii
 from fmnist_tui.util.text import safe_text
 
 
@@ -25,6 +30,21 @@ def test_any_text_becomes_ascii_of_the_same_width(text: str) -> None:
 )
 def test_text_of_the_screens_keeps_its_width(text: str) -> None:
     assert cell_len(to_ascii(text)) == cell_len(text)
+
+
+def test_every_sign_that_the_program_shows_has_an_ascii_form() -> None:
+    # Not: names of classes in their own script, letters that a benchmark types, and the characters
+    # that `safe_text` takes out.
+    others = {"dataset_catalog.py", "probes.py", "text.py"}
+    texts = [
+        node.value
+        for path in Path(fmnist_tui.__file__).parent.rglob("*.py")
+        if path.name not in others
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    signs = {sign for text in texts for sign in text if sign.isprintable() and not sign.isascii()}
+    assert len(signs) > 80 and {sign for sign in signs if similar_ascii(sign) == "?"} == set()
 
 
 def test_wide_characters_keep_their_two_cells() -> None:
