@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from textual.color import Color
 from textual.theme import Theme
 
 DARK, LIGHT = "bench-dark", "bench-light"
@@ -16,7 +17,7 @@ THEMES = (
         secondary="#87afaf",
         accent="#ffaf5f",
         warning="#ffd75f",
-        error="#ff5f5f",
+        error="#ff6b6b",
         success="#87d787",
         foreground="#d7d7d7",
         background="#121212",
@@ -29,8 +30,8 @@ THEMES = (
         name=LIGHT,
         primary="#005f87",
         secondary="#5f8787",
-        accent="#af5f00",
-        warning="#875f00",
+        accent="#8f4d00",
+        warning="#785200",
         error="#af0000",
         success="#005f00",
         foreground="#1c1c1c",
@@ -62,6 +63,20 @@ LINES_LIGHT = {
     "blue": "#0000af",
     "red": "#af0000",
 }
+
+
+def contrast_ratio(one: Color, other: Color) -> float:
+    """How well one colour can be read on another: from 1 to 21; text needs 4.5 (WCAG 2)."""
+    darker, lighter = sorted(_luminance(colour) for colour in (one, other))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: Color) -> float:
+    shares = [part / 255 for part in colour.rgb]
+    red, green, blue = (
+        share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from textual.color import Color
 from textual.strip import Strip
 
 from fmnist_tui.render.halfblock import HALF
+from fmnist_tui.tui.theme import contrast_ratio
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.util.class_names import names_width, short_name, short_names
 from fmnist_tui.util.text import cell_width, safe_text
@@ -78,8 +79,12 @@ def _cached_colours(
     return HeatColours(scale(right), scale(wrong), _style(plain(cursor)) + Style(bold=True))
 
 
+# The colours of text, of which the one that can be read better is taken.
+_INKS = Color(0, 0, 0), Color(255, 255, 255)
+
+
 def _style(ground: Color) -> Style:
-    text = ground.get_contrast_text(1.0)
+    text = max(_INKS, key=lambda colour: contrast_ratio(colour, ground))
     return Style(color=_rich(text), bgcolor=_rich(ground))
 
 
