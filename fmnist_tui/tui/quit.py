@@ -29,7 +29,7 @@ class QuitFlow:
         self._mode = QuitMode.STOP
         if self._app_state.is_training and not self._is_searching:
             dialog = QuitDialog(
-                "A run is in progress",
+                "Training is running: stop, detach or stay",
                 "What should happen to it?",
                 [
                     Choice("s", "stop", "save a checkpoint and end the run"),

@@ -141,7 +141,7 @@ async def wait_for_images(dashboard: Dashboard, pilot: Pilot[int]) -> None:
 
 
 async def wait_for_text(
-    dashboard: Dashboard, pilot: Pilot[int], text: str = "is not on this machine"
+    dashboard: Dashboard, pilot: Pilot[int], text: str = "is not downloaded yet"
 ) -> None:
     """Wait for a text in the loading pane."""
     await wait_until(pilot, lambda: text in loading_text(dashboard))

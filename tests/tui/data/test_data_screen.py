@@ -9,6 +9,7 @@ from textual.widgets import Input, Static
 
 from fmnist_tui.config.dataset_catalog import GARMENTS
 from fmnist_tui.tui.base.dialogs import PickerDialog
+from fmnist_tui.tui.help import KeyColumns
 from fmnist_tui.tui.screens.data.browser import DatasetBrowser
 from fmnist_tui.tui.screens.data.class_list import ClassList, DatasetHeader
 from fmnist_tui.tui.screens.data.loading_pane import LoadingPane
@@ -76,7 +77,7 @@ async def test_without_a_dataset_it_shows_the_keys_at_every_size(
     async with open_dashboard(size=size) as (dashboard, pilot):
         await wait_for_text(dashboard, pilot)
         lines = loading_text(dashboard).splitlines()
-        assert lines[0] == "Fashion-MNIST is not on this machine"
+        assert lines[0] == "Fashion-MNIST is not downloaded yet"
         assert [line[0] for line in lines if line[1:3] == "  "] == ["f", "S", "s"]
         assert dashboard.screen.query_one(Static).region.right <= size[0]
         assert "f Fetch" in keys(dashboard) and "Zoom" not in keys(dashboard)
@@ -84,7 +85,7 @@ async def test_without_a_dataset_it_shows_the_keys_at_every_size(
         await pilot.press("g", "a", "m", "z", "i", "p", "slash", "backspace", "escape")
         await pilot.pause()
         assert dashboard.screen.has_class("-loading")
-        assert "is not on this machine" in loading_text(dashboard)
+        assert "is not downloaded yet" in loading_text(dashboard)
 
 
 # -- paging, splits, classes --------------------------------------------------------------
@@ -296,11 +297,11 @@ async def test_help_lists_every_key_of_the_screen(
         await wait_for_images(dashboard, pilot)
         await pilot.press("question_mark")
         await pilot.pause()
-        text = str(dashboard.screen.query_one(Static).content)
+        text = dashboard.screen.query_one(KeyColumns).render().plain
         for what in (
             "Dataset", "Go to", "Augmented", "Means", "Zoom", "How images are drawn",
             "About this dataset", "Sketches (SYNTHETIC)", "Split", "Filter", "All classes",
-            "Back", "Next page", "Last image", "Open",
+            "Back", "Move", "Open",
         ):  # fmt: skip
             assert what in text
 

@@ -160,12 +160,12 @@ async def test_s_lists_the_datasets_and_opens_the_chosen_one(
         assert lines[0].startswith("✓ local   Fashion-MNIST") and "70,000 images" in lines[0]
         assert lines[1].startswith("· remote  MNIST")
         await submit(dashboard, pilot, "kuzu")
-        await wait_for_text(dashboard, pilot, "Kuzushiji-MNIST is not on this machine")
+        await wait_for_text(dashboard, pilot, "Kuzushiji-MNIST is not downloaded yet")
         await pilot.press("s")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
         await pilot.press("escape")
         await pilot.pause()
-        assert "Kuzushiji-MNIST is not on this machine" in loading_text(dashboard)
+        assert "Kuzushiji-MNIST is not downloaded yet" in loading_text(dashboard)
 
 
 async def test_shift_s_opens_sketches_marked_as_synthetic(

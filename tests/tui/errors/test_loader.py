@@ -90,7 +90,7 @@ def test_missing_images_are_reported_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"dataset of this run is unknown.*config"):
         load_images(datasets, folder, "test")
     folder.config.write_text(recipes.to_toml(RunConfig(dataset="mnist")))
-    with pytest.raises(UserError, match=r"mnist is not on this machine.*downloads it"):
+    with pytest.raises(UserError, match=r"mnist is not downloaded yet.*downloads it"):
         load_images(datasets, folder, "test")
     folder.config.write_text(recipes.to_toml(RunConfig(dataset=f"folder:{tmp_path / 'gone'}")))
     with pytest.raises(UserError, match="gone"):

@@ -524,16 +524,6 @@ async def test_r_changes_how_images_are_drawn(
         assert app_state.renderer != before
 
 
-async def test_help_lists_the_keys_of_the_screen(open_dashboard: OpenDashboard) -> None:
-    async with open_dashboard("train") as (dashboard, pilot):
-        await pilot.press("question_mark")
-        assert len(dashboard.screen_stack) == 2 and dashboard.screen.query(
-            "TextDialog > VerticalScroll"
-        )
-        await pilot.press("escape")
-        assert len(dashboard.screen_stack) == 1
-
-
 @pytest.mark.parametrize(
     ("keys", "leaving", "code"),
     [

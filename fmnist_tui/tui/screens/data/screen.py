@@ -204,7 +204,7 @@ class DataScreen(ImageScreen):
         steps = self._load.final_steps() if self._load is not None else []
         self._end_load()
         name = loading.title(self._dataset_name)
-        heading = f"{name} cannot be loaded" if reason else f"{name} is not on this machine"
+        heading = f"{name} cannot be loaded" if reason else f"{name} is not downloaded yet"
         lines = [Content.styled(heading, "bold")]
         if sum(step.state == "failed" for step in steps) > 1:
             # The sources are listed below; only the last sentence, what to do, is new.

@@ -15,6 +15,7 @@ from fmnist_tui.config.dataset_catalog import is_from_path
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.base.screen import DashboardScreen
+from fmnist_tui.tui.key_names import key_name
 from fmnist_tui.tui.screens.errors.filters import ALL_ERRORS, Pair
 from fmnist_tui.tui.state.dataset_cache import DatasetCache, DatasetSpec
 from fmnist_tui.tui.state.evaluation_cache import LoadedEvaluation
@@ -67,7 +68,9 @@ def load_images(
         return SplitImages(dataset.split(split))
     if not is_from_path(config.dataset) and not datasets.is_present(config.dataset):
         name = safe_text(config.dataset, 60)
-        raise UserError(f"{name} is not on this machine: 1 (Data) downloads it")
+        raise UserError(
+            f"{name} is not downloaded yet: {key_name('show.data')} (Data) downloads it"
+        )
     spec = DatasetSpec.of(config)
     spec = replace(spec, limit=None) if all_images else spec
     return SplitImages(datasets.load(spec, fetch=False, again=True).split(split))

@@ -108,7 +108,7 @@ class TrainScreen(ImageScreen):
                 yield RunCharts(self.app_state.settings, id="charts")
                 yield RunProgress(classes="pane")
                 log = LogPane(id="log", classes="pane")
-                log.border_title = "log"
+                log.border_title = "Log"
                 yield log
             with Vertical(id="model", classes="view"):
                 yield ProbePane(classes="pane")
