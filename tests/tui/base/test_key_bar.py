@@ -21,12 +21,14 @@ async def test_the_bar_of_every_screen_names_exactly_the_keys_that_work_there(
             dashboard.show(screen.NAME)
             await pilot.pause()
             expected: dict[str, str] = {}
+            labels = getattr(dashboard.screen, "key_labels", {})
             for key, active in dashboard.screen.active_bindings.items():
                 binding = active.binding
                 if binding.show and active.enabled and binding.description:
                     assert binding.key == key
                     shown = dashboard.get_key_display(binding)
-                    expected.setdefault(binding.description, f" {shown} {binding.description} ")
+                    label = labels.get(binding.id or "", binding.description)
+                    expected.setdefault(label, f" {shown} {label} ")
             bar = dashboard.screen.query_one(KeyBar).render().plain
             assert bar == "".join([*expected.values(), " f1 keys "])
             assert bar.isascii() and expected
