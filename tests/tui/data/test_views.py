@@ -245,7 +245,7 @@ async def test_a_failed_augmentation_leaves_the_original_images(
         toasts = record_toasts(monkeypatch)
         await pilot.press("a")
         await pilot.pause()
-        assert "recipe two-conv has no augmentation" in toasts[-1] and "press 2" in toasts[-1]
+        assert "recipe two-conv has no augmentation" in toasts[-1] and "(2)" in toasts[-1]
         monkeypatch.setenv("FMNIST_TUI_FLIP", "perhaps")
         await pilot.press("a")
         await pilot.pause()

@@ -36,7 +36,7 @@ from tests.tui.support import CONFIG, make_run, record_toasts, wait_until
 
 async def test_an_empty_list_shows_which_key_starts_a_run(open_dashboard: OpenDashboard) -> None:
     async with open_dashboard("runs") as (dashboard, pilot):
-        await wait_until(pilot, lambda: "press 2" in table(dashboard).empty)
+        await wait_until(pilot, lambda: "no runs yet" in table(dashboard).empty)
         for key in "uoacxsfv":
             await pilot.press(key)
         assert dashboard.screen.query_one("#page").display
@@ -53,7 +53,7 @@ async def test_a_key_for_a_run_says_that_the_runs_are_still_being_listed(
             await pilot.press(key)
             assert "still being listed" in toasts.pop()
         may_end.set()
-        await wait_until(pilot, lambda: "press 2" in table(dashboard).empty)
+        await wait_until(pilot, lambda: "no runs yet" in table(dashboard).empty)
         await pilot.press("space")
         assert toasts == ["no run selected"]
 
