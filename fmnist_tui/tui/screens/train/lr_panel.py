@@ -292,16 +292,16 @@ class LrPanel(Vertical):
         return "warning", [f"✗ {suggestion.message}"]
 
     def _keys_line(self) -> TextLine:
-        parts = (
-            [name_keys("{lr.lower}, {lr.higher} move the point, with shift further")]
-            if self._suggestion.smooth
-            else []
-        )
+        """What the keys do; what a narrow terminal has no room for stands last."""
+        parts, far = [], []
+        if self._suggestion.smooth:
+            parts.append(name_keys("{lr.lower}, {lr.higher} move the point"))
+            far.append(name_keys("{lr.far_lower}, {lr.far_higher} move it by ten"))
         if self._point is not None:
             parts.append(
                 name_keys("{lr.take} sends it to the run" if self._live else "{lr.take} uses it")
             )
-        return "foreground-muted", [*parts, _close_hint()]
+        return "foreground-muted", [*parts, _close_hint(), *far]
 
 
 def _close_hint() -> str:
