@@ -191,7 +191,7 @@ def test_the_report(run: Run, tmp_path: Path) -> None:
 def test_the_screens(run: Run) -> None:
     scores, val = run.scores("test"), run.scores("val")
     with Terminal("attach", "last", env=run.home.environment, size=(200, 60)) as terminal:
-        terminal.until(rf"best {percent(val['accuracy'])}")
+        terminal.until(rf"val {percent(val['accuracy'])} of {val['count']:,} ")
         terminal.press("3")
         terminal.until(r"accuracy \d+\.\d\d %")
         if f"val ({val['count']:,})" in terminal.text():

@@ -207,7 +207,7 @@ def odd_messages(server: Server) -> None:
             tab.say("resize", {"width": 80 + number % 3, "height": 24})
         tab.say("resize", {"width": 80, "height": 24})
         tab.say("stdin", "2")
-        tab.wait_for(b"settings")
+        tab.wait_for(b"Next run")
         tab.close_cleanly()
 
 
@@ -291,7 +291,7 @@ def end_while_training(folder: Path, number: signal.Signals) -> None:
         training.wait_for(b"Data")
         idle.wait_for(b"Data")
         training.say("stdin", "2")
-        training.wait_for(b"settings")
+        training.wait_for(b"Next run")
         training.say("stdin", " ")
         wait_for(lambda: server.events_of("Progress"))
         status = server.stop(number)

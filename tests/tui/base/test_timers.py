@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from textual import _time
 
-from fmnist_tui.tui.widgets.charts.line_chart import LineChart
+from fmnist_tui.tui.screens.train.form import FieldList
 from tests.tui.conftest import OpenDashboard
 
 HELD_UP_SECONDS = 5.0
@@ -38,7 +38,7 @@ async def test_a_screen_is_drawn_if_the_process_is_held_up_while_it_opens(
             while dashboard._batch_count:
                 await asyncio.sleep(0.01)
         await pilot.pause()
-        assert dashboard.screen.query_one("#loss", LineChart).size.area
+        assert dashboard.screen.query_one(FieldList).size.area
 
 
 @pytest.mark.parametrize("owner", ["app", "screen", "widget"])
