@@ -178,12 +178,11 @@ def record_toasts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def drawn_text(screen: Screen[Any]) -> str:
-    """The text of all widgets of a screen, as they draw it."""
-    return "".join(
-        segment.text
+    """The text of all widgets of a screen, as they draw it: a line for each row."""
+    return "\n".join(
+        widget.render_line(y).text
         for widget in screen.query("*")
         for y in range(widget.size.height)
-        for segment in widget.render_line(y)
     )
 
 
