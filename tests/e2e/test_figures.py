@@ -208,7 +208,7 @@ def test_the_screens(run: Run) -> None:
         for fact in facts:
             assert fact in text
         terminal.press("6")
-        row = f"{percent(val['accuracy'])} +{percent(scores['accuracy'])} +"
+        row = f"{percent(val['accuracy'])} +best +{percent(scores['accuracy'])} +"
         terminal.until(row + clock(run.figures["seconds"]))
         training = f"{clock(run.figures['train_seconds'])} of training"
         terminal.until(f"{clock(run.figures['seconds'])}, {training}")
