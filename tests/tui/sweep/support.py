@@ -36,6 +36,12 @@ def drawn_text(widget: Any) -> str:
     return "\n".join(strip.text for strip in strips)
 
 
+def table_text(dashboard: Dashboard) -> str:
+    """What the table of trials draws."""
+    lines = range(table(dashboard).size.height)
+    return "\n".join(table(dashboard).render_line(y).text for y in lines)
+
+
 async def wait_for_rows(dashboard: Dashboard, pilot: Pilot[int], count: int) -> None:
     await wait_until(pilot, lambda: len(table(dashboard).rows) == count)
     await pilot.pause()

@@ -16,7 +16,7 @@ from fmnist_tui.tui.base.dialogs import ChoiceDialog, PickerDialog, PromptDialog
 from fmnist_tui.tui.state.app_state import AppState
 from tests.tui.conftest import OpenDashboard
 from tests.tui.support import make_run, record_toasts, wait_until
-from tests.tui.sweep.support import StartedJobs, answer, table, wait_for_rows
+from tests.tui.sweep.support import StartedJobs, answer, table, table_text, wait_for_rows
 from tests.unit.sweeps.support import SEARCH, join_study, make_spec, run_trial
 
 
@@ -129,7 +129,7 @@ async def test_w_adds_a_worker_to_a_study_in_any_storage(
 
 async def test_n_starts_a_shipped_sweep(open_dashboard: OpenDashboard, jobs: StartedJobs) -> None:
     async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
-        await wait_until(pilot, lambda: "press n" in table(dashboard).empty)
+        await wait_until(pilot, lambda: "press n to start one" in table_text(dashboard))
         await pilot.press("n")
         assert isinstance(dashboard.screen, PickerDialog)
         await pilot.press(*"two-conv", "enter")
@@ -146,7 +146,7 @@ async def test_n_starts_a_sweep_from_a_file_after_reporting_its_errors(
     path = tmp_path / "mine.toml"
     path.write_text(SEARCH.replace("low = 1e-4", "low = 9.0"))
     async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
-        await wait_until(pilot, lambda: "press n" in table(dashboard).empty)
+        await wait_until(pilot, lambda: "press n to start one" in table_text(dashboard))
         toasts = record_toasts(monkeypatch)
         await pilot.press("n", *"own", "enter")
         await answer(dashboard, pilot, str(path))

@@ -27,7 +27,14 @@ from fmnist_tui.tui.widgets.charts.line_chart import LineChart
 from fmnist_tui.tui.widgets.probability_bars import ProbabilityBars
 from tests.tui.conftest import OpenDashboard
 from tests.tui.support import make_run, wait_until
-from tests.tui.sweep.support import drawn_text, rows, table, trial_numbers, wait_for_rows
+from tests.tui.sweep.support import (
+    drawn_text,
+    rows,
+    table,
+    table_text,
+    trial_numbers,
+    wait_for_rows,
+)
 from tests.unit.sweeps.support import join_study, make_spec, run_trial
 
 
@@ -116,7 +123,7 @@ async def test_a_chart_without_space_says_so_and_not_that_it_has_no_values(
 
 async def test_an_empty_list_shows_which_key_starts_a_sweep(open_dashboard: OpenDashboard) -> None:
     async with open_dashboard("sweep") as (dashboard, pilot):
-        await wait_until(pilot, lambda: "press n" in table(dashboard).empty)
+        await wait_until(pilot, lambda: "press n to start one" in table_text(dashboard))
         for key in "wxspvo":
             await pilot.press(key)
         assert not isinstance(dashboard.screen, (PromptDialog, ChoiceDialog))
