@@ -190,14 +190,22 @@ async def test_the_jobs_dialog_lists_jobs_and_cancels_the_selected_one(
         await pilot.press("E")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, JobsScreen))
         table = dashboard.screen.query_one(LineTable)
-        await wait_until(pilot, lambda: len(table.rows) == 1)
+
+        def listed() -> list[str]:
+            """The rows, without the times of messages."""
+            return [row.plain.split("  ", 1)[-1] for row in table.rows.values()]
+
+        await wait_until(pilot, lambda: bool(table.rows))
+        started = "sweep of rates: started (E shows it)"
+        assert next(iter(table.rows.values())).plain.startswith("● sweep of rates")
+        assert listed()[1:] == [started]
         await pilot.press("enter")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, TextDialog))
         await pilot.press("escape")
         await pilot.press("x")
         await wait_until(pilot, lambda: errors == ["cancelled"])
         await pilot.press("c")
-        assert len(table.rows) == 0
+        assert listed() == ["▲ sweep of rates: cancelled", started]
         await pilot.press("escape")
         assert not isinstance(dashboard.screen, JobsScreen)
 
@@ -216,8 +224,11 @@ async def test_the_cursor_stays_on_its_job_when_others_are_cleared(
         await pilot.press("E")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, JobsScreen))
         table = dashboard.screen.query_one(LineTable)
-        await wait_until(pilot, lambda: len(table.rows) == 3)
-        await pilot.press("down", "c", "x")
+        # Below the jobs are three starts and an end.
+        await wait_until(pilot, lambda: len(table.rows) == 3 + 4)
+        await pilot.press("down", "c")
+        await wait_until(pilot, lambda: len(table.rows) == 2 + 4)
+        await pilot.press("x")
         await wait_until(pilot, lambda: len(dashboard.app_state.running_jobs) == 1)
         assert dashboard.app_state.running_jobs[0].title == "another"
         end_all(dashboard.app_state.running_jobs)
