@@ -97,6 +97,10 @@ def form_title(dashboard: Dashboard) -> str:
     return str(dashboard.screen.query_one(Form).border_title)
 
 
+def form_source(dashboard: Dashboard) -> str:
+    return str(dashboard.screen.query_one(Form).border_subtitle)
+
+
 def log_text(dashboard: Dashboard) -> str:
     """The whole text of the log, without line breaks."""
     return " ".join(line.text.strip() for line in dashboard.screen.query_one(LogPane).lines)
@@ -148,7 +152,8 @@ async def test_the_next_stage_starts_when_the_previous_one_has_finished(
 ) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
         await choose_recipe(dashboard, pilot, "staged")
-        assert form_title(dashboard) == "stage 1 of 2: pretrain · recipe staged"
+        assert form_title(dashboard) == "Next run · stage 1 of 2: pretrain"
+        assert form_source(dashboard) == "recipe staged"
         await pilot.press("space")
         await wait_until(pilot, lambda: len(trainings) == 1)
         assert trainings[0].config.classes == (0, 1, 2, 3, 4)
@@ -273,7 +278,8 @@ async def test_members_are_trained_and_then_combined_by_a_job(
             lambda title, words, then, missed: started.append((title, words, then)),
         )
         await choose_recipe(dashboard, pilot, "combined")
-        assert form_title(dashboard) == "member 1 of 2 · recipe combined"
+        assert form_title(dashboard) == "Next run · member 1 of 2"
+        assert form_source(dashboard) == "recipe combined"
         await pilot.press("space")
         for number in (1, 2):
             await wait_until(pilot, lambda number=number: len(trainings) == number)  # type: ignore[misc]
@@ -321,7 +327,8 @@ async def test_another_screen_can_put_the_first_stage_into_the_form(
         dashboard.edit_recipe("staged")
         await wait_until(pilot, lambda: isinstance(dashboard.screen, TrainScreen))
         await pilot.pause()
-        assert form_title(dashboard) == "stage 1 of 2: pretrain · recipe staged"
+        assert form_title(dashboard) == "Next run · stage 1 of 2: pretrain"
+        assert form_source(dashboard) == "recipe staged"
 
 
 async def test_quitting_during_a_plan_prints_how_many_steps_were_skipped(
