@@ -90,8 +90,13 @@ async def test_d_reports_why_no_run_can_be_detached(
     assert dashboard.return_value is None
 
 
-async def test_tab_moves_the_focus_between_panes(open_dashboard: OpenDashboard) -> None:
+async def test_tab_moves_the_focus_between_panes(
+    open_dashboard: OpenDashboard, app_state: AppState
+) -> None:
     async with open_dashboard("train") as (dashboard, pilot):
+        # The form is alone with a text as long as no run is shown.
+        dashboard.show_run(RunFeed.open(make_run(app_state.runs_dir)))
+        await pilot.pause()
         first = dashboard.focused
         await pilot.press("tab")
         second = dashboard.focused
