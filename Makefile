@@ -1,12 +1,13 @@
 # make run   installs into .venv and starts the program
 # make test  the same, then every check there is
 # make soak  long trials of what must never be lost, up to 40 minutes; ARGS='disk names' for some of them
+# make pictures   take the README's pictures anew; ARGS="train runs" for some of them
 # make gpu   tests and benchmark on an NVIDIA GPU, from this checkout, without installing anything
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: run test soak gpu check install clean
+.PHONY: run test pictures soak gpu check install clean
 
 run: install
 	$(BIN)/fmnist-tui $(ARGS)
@@ -14,6 +15,9 @@ run: install
 # Three workers on two cores, because many tests wait for processes.
 test: check
 	$(BIN)/pytest -n 3 --dist worksteal
+
+pictures: install
+	$(BIN)/python -m tests.pictures $(ARGS)
 
 soak: install
 	$(BIN)/python -m tests.soak $(ARGS)
