@@ -23,7 +23,13 @@ NAMED = {
     "white": "#e5e5e5",
 }
 # Blocks that fill a part of the cell: left, top, right, bottom, in halves of it.
-BLOCKS = {"▀": (0, 0, 2, 1), "▄": (0, 1, 2, 2), "█": (0, 0, 2, 2), "▌": (0, 0, 1, 2), "▐": (1, 0, 2, 2)}
+BLOCKS = {
+    "▀": (0, 0, 2, 1),
+    "▄": (0, 1, 2, 2),
+    "█": (0, 0, 2, 2),
+    "▌": (0, 0, 1, 2),
+    "▐": (1, 0, 2, 2),
+}
 BRAILLE = 0x2800
 # The column and the row of each bit's dot.
 DOTS = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3))
@@ -53,9 +59,7 @@ def _paint_character(
     if character in BLOCKS:
         left, top, right, bottom = BLOCKS[character]
         box = (x + left * WIDTH // 2, y + top * HEIGHT // 2)
-        draw.rectangle(
-            (*box, x + right * WIDTH // 2 - 1, y + bottom * HEIGHT // 2 - 1), fill=ink
-        )
+        draw.rectangle((*box, x + right * WIDTH // 2 - 1, y + bottom * HEIGHT // 2 - 1), fill=ink)
     elif character and BRAILLE <= ord(character[0]) < BRAILLE + 256:
         for bit, (column, row) in enumerate(DOTS):
             if ord(character[0]) - BRAILLE >> bit & 1:

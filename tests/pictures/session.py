@@ -65,7 +65,7 @@ class Film:
             self.show(seconds)
 
     def watch(self, pattern: str, *, every: float, seconds: float, limit: float = 600.0) -> None:
-        """Show what happens until the text matches: a frame `every` so often, for `seconds` each."""
+        """Show what happens until the text matches: a frame `every` so many seconds."""
         end = time.monotonic() + limit
         while True:
             try:
