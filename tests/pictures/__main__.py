@@ -70,8 +70,11 @@ def prepare(runs: Path, environment: dict[str, str]) -> None:
 def take(name: str, environment: dict[str, str]) -> None:
     scene = SCENES[name]
     path = ASSETS / f"{name}{scene.suffix}"
-    with PictureSession(*scene.words, env=environment, cold=True) as session:
-        scene.steps(session, path)
+    with tempfile.TemporaryDirectory() as folder:
+        if scene.is_first_start:
+            environment = {**environment, "FMNIST_TUI_RUNS": folder}
+        with PictureSession(*scene.words, env=environment, cold=True) as session:
+            scene.steps(session, path)
     print(path)
 
 

@@ -18,6 +18,8 @@ class Scene:
 
     steps: Steps
     words: tuple[str, ...] = ()
+    # Without any runs, as at the first start.
+    is_first_start: bool = False
     suffix: str = ".png"
 
 
@@ -93,20 +95,19 @@ def _lr_search(session: PictureSession, path: Path) -> None:
 
 
 def _film(session: PictureSession, path: Path) -> None:
-    """From the start to the images of the worst confusion."""
+    """From the first start to the images of the worst confusion."""
     film = Film(session)
-    session.until("T-shirt.*5,000")
+    session.until("is here")
     session.settle()
-    film.show(1.2)
-    film.press("down", "enter", seconds=0.8)
-    film.press("2", seconds=1.0)
-    film.press("space", seconds=0.6)
-    film.watch("finished", every=1.0, seconds=0.15, limit=300)
+    film.show(2.0)
+    film.press("space", seconds=0.5)
+    film.watch("3 evaluate|finished", every=0.5, seconds=0.15, limit=300)
+    session.settle()
+    film.show(2.0)
+    film.press("3", seconds=2.5)
+    film.press("enter", seconds=2.0)
+    film.press("right", "right", "down", seconds=0.9)
     film.show(1.5)
-    film.press("3", settle=1.0, seconds=2.0)
-    film.press("enter", settle=1.0, seconds=2.0)
-    film.press("right", "right", "right", seconds=0.7)
-    film.show(1.0)
     film.save(path)
 
 
@@ -119,5 +120,5 @@ SCENES = {
     "runs": Scene(_runs),
     "sweep": Scene(_sweep),
     "lrfind": Scene(_lr_search),
-    "session": Scene(_film, suffix=".gif"),
+    "session": Scene(_film, is_first_start=True, suffix=".gif"),
 }

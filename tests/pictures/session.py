@@ -27,10 +27,11 @@ class PictureSession(Terminal):
         palette = image.quantize(256, dither=Image.Dither.NONE)
         palette.save(path, optimize=True, pnginfo=info)
 
-    def settle(self, seconds: float = 1.0) -> None:
-        """Wait until the screen has stayed the same for a while."""
+    def settle(self, seconds: float = 1.0, limit: float = 10.0) -> None:
+        """Wait until the screen has stayed the same for a while; a live one never does."""
         text, since = self.text(), time.monotonic()
-        while time.monotonic() - since < seconds:
+        end = since + limit
+        while time.monotonic() - since < seconds and time.monotonic() < end:
             time.sleep(0.05)
             if (now := self.text()) != text:
                 text, since = now, time.monotonic()
@@ -57,11 +58,11 @@ class Film:
             self._frames.append(frame)
             self._milliseconds.append(round(1000 * seconds))
 
-    def press(self, *keys: str, seconds: float = 0.5, settle: float = 0.4) -> None:
-        """Press keys, each of them with a frame of what it shows."""
+    def press(self, *keys: str, seconds: float) -> None:
+        """Press keys; what each of them shows is a frame."""
         for key in keys:
             self._session.press(key)
-            time.sleep(settle)
+            self._session.settle(0.5)
             self.show(seconds)
 
     def watch(self, pattern: str, *, every: float, seconds: float, limit: float = 600.0) -> None:
