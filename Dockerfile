@@ -4,8 +4,7 @@
 #   docker run --rm -it --gpus all -e TERM -e COLORTERM -v fmnist-tui:/home/user/data fmnist-tui
 #   docker run --rm --gpus all -v fmnist-tui:/home/user/data fmnist-tui train fast
 #
-# Without a GPU: leave out --gpus, and build with
-#   --build-arg INDEX=https://download.pytorch.org/whl/cpu
+# Without a GPU: leave out --gpus, and build with --build-arg INDEX=URL, the address of torch's CPU wheels.
 FROM python:3.12-slim AS build
 ARG INDEX=""
 WORKDIR /source
