@@ -12,6 +12,7 @@ from textual.driver import Driver
 from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.signal import Signal
+from textual.theme import Theme
 from textual.widget import Widget
 
 from fmnist_tui.config import recipes
@@ -147,6 +148,9 @@ class Dashboard(ToastApp):
             await self._key_queue.put(event)
         else:
             await super().on_event(event)
+
+    def get_theme(self, theme_name: str) -> Theme | None:
+        return themes.textual_theme(theme_name) or super().get_theme(theme_name)
 
     def on_load(self) -> None:
         for theme in themes.THEMES:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
+from rich.style import Style
 from textual.color import Color
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 DARK, LIGHT = "bench-dark", "bench-light"
 
@@ -43,6 +46,11 @@ THEMES = (
     ),
 )
 
+# The least contrast of text is 4.5 (WCAG 2); headings are a shade off.
+TEXT_CONTRAST = 5.0
+# The colours that text has.
+COLOURS_OF_TEXT = ("primary", "secondary", "accent", "warning", "error", "success", "foreground")
+
 # For Textual's own themes, which do not have this variable.
 DEFAULTS = {"edge": "#808080"}
 
@@ -57,7 +65,7 @@ LINES_DARK = {
 }
 LINES_LIGHT = {
     "cyan": "#005f87",
-    "orange": "#af5f00",
+    "orange": "#8f4d00",
     "green": "#005f00",
     "magenta": "#870087",
     "blue": "#0000af",
@@ -79,6 +87,66 @@ def _luminance(colour: Color) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
+def move_away(colour: Color, grounds: Sequence[Color], dark: bool) -> Color:
+    """The colour, or the nearest lighter (darker) one that can be read on all these."""
+    end = Color.parse("white" if dark else "black")
+    for step in range(21):
+        moved = colour.blend(end, step / 20)
+        if min(contrast_ratio(moved, ground) for ground in grounds) >= TEXT_CONTRAST:
+            return moved
+    return end
+
+
+@cache
+def textual_theme(name: str) -> Theme | None:
+    """One of Textual's own themes, its colours of text as far from the grounds as reading needs.
+
+    Those of the terminal (`ansi-dark`) are the terminal's own."""
+    theme = BUILTIN_THEMES.get(name)
+    if theme is None or theme.ansi:
+        return theme
+    # The rows that tables have chosen are a shade of the first colour.
+    theme = _move_text(theme, ("primary",))
+    return _move_text(theme, COLOURS_OF_TEXT)
+
+
+def _move_text(theme: Theme, names: Sequence[str]) -> Theme:
+    generated = theme.to_color_system().generate()
+    ground = Color.parse(generated["background"])
+    grounds = [
+        ground + Color.parse(generated[name])
+        for name in ("background", "surface", "panel", "block-cursor-blurred-background")
+    ]
+
+    def move(name: str) -> str:
+        return move_away(ground + Color.parse(generated[name]), grounds, theme.dark).hex
+
+    moved: dict[str, Any] = {name: move(name) for name in names}
+    cursor = Color.parse(moved.get("primary", theme.primary))
+    inks = (Color.parse(name) for name in ("black", "white"))
+    ink = max(inks, key=lambda colour: contrast_ratio(colour, cursor))
+    own = {
+        "foreground-muted": move("foreground-muted"),
+        "block-cursor-background": cursor.hex,
+        "block-cursor-foreground": ink.hex,
+    }
+    return replace(theme, **moved, variables={**theme.variables, **own})
+
+
+def text_colour(variable: str) -> str:
+    """A theme's colour as Rich takes it: without alpha, one of the terminal's own by its name."""
+    if variable.startswith("#"):
+        return variable[:7]
+    # Such as `ansi_default 50%`.
+    name = variable.partition(" ")[0].removeprefix("ansi_")
+    return "default" if name == "transparent" else name
+
+
+def muted_style(variables: Mapping[str, str]) -> Style:
+    """The style of quiet text; what is dim instead cannot be read in every theme."""
+    return Style(color=text_colour(variables["foreground-muted"]))
+
+
 @dataclass(frozen=True, slots=True)
 class TableColours:
     """The colours of table text in a theme: its variables, and those of chart lines."""
@@ -88,6 +156,5 @@ class TableColours:
     lines: Mapping[str, str]
 
     def get(self, name: str) -> str:
-        """The colour of a variable such as `$success`; empty if it is not a plain RGB colour."""
-        colour = self.variables.get(name.removeprefix("$"), "")[:7]
-        return colour if colour.startswith("#") else ""
+        """The colour of a variable such as `$success`; empty if there is none."""
+        return text_colour(self.variables.get(name.removeprefix("$"), ""))

@@ -17,7 +17,7 @@ from textual.color import Color
 from textual.strip import Strip
 
 from fmnist_tui.render.halfblock import HALF
-from fmnist_tui.tui.theme import contrast_ratio
+from fmnist_tui.tui.theme import contrast_ratio, muted_style
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.util.class_names import names_width, short_name, short_names
 from fmnist_tui.util.text import cell_width, safe_text
@@ -219,7 +219,7 @@ class ConfusionHeat(IncrementalWidget):
         text = "".join(fit_label(head, layout.cell, right=True) for head in heads)
         if layout.cell <= len(numbers[-1]):
             text = ""
-        return [Segment(" " * layout.label + text, base + Style(dim=True))]
+        return [Segment(" " * layout.label + text, base + muted_style(self.app.theme_variables))]
 
     def _row(self, layout: HeatLayout, true: int, base: Style) -> list[Segment]:
         if not 0 <= true < len(self._names):
@@ -246,7 +246,7 @@ class ConfusionHeat(IncrementalWidget):
         last, room = len(self._names) - 1, layout.label - len(SEPARATOR)
         if not layout.named and not _are_numbers(self._names):
             number = f"{true:>{len(str(last))}} "
-            yield Segment(number, base + Style(dim=True))
+            yield Segment(number, base + muted_style(self.app.theme_variables))
             room -= len(number)
         yield Segment(fit_label(short_name(self._names, true, room), room), base)
         yield Segment(SEPARATOR, base + Style(dim=True))

@@ -10,6 +10,7 @@ from rich.style import Style
 from textual.geometry import Size
 from textual.strip import Strip
 
+from fmnist_tui.tui.theme import text_colour
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.util.class_names import names_width, short_names
 
@@ -50,7 +51,7 @@ class ProbabilityBars(IncrementalWidget):
         limit = height if self._limit is None else min(height, self._limit)
         names = {"right": "success", "sign": "success", "first": "accent", "other": "primary"}
         theme, bold = self.app.theme_variables, Style(bold=True)
-        styles = {key: base + Style(color=theme[name][:7]) for key, name in names.items()}
+        styles = {key: base + Style(color=text_colour(theme[name])) for key, name in names.items()}
         styles |= {"": base, "bold": base + bold, "sign": styles["sign"] + bold}
         rows = format_bars(select_classes(self._ranked, self._true, limit), self._true, width)
         if not rows and self.empty:

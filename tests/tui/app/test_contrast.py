@@ -1,4 +1,4 @@
-"""Every text that is painted can be read: its contrast is at least 4.5 to 1, in both themes."""
+"""Every text that is painted can be read: its contrast is at least 4.5 to 1, in every theme."""
 
 from __future__ import annotations
 
@@ -68,3 +68,29 @@ async def test_all_text_of_all_screens_has_enough_contrast_in_both_themes(
                 await pilot.pause()
     assert count > 1000
     assert [f"{where}: {what}" for where, what in poor.items()] == []
+
+
+async def test_the_themes_of_textual_have_enough_contrast_and_those_of_the_terminal_are_drawn(
+    open_dashboard: OpenDashboard, app_state: AppState
+) -> None:
+    run = make_run(app_state.runs_dir)
+    app_state.feed, app_state.selected_run = RunFeed.open(run), run
+    poor: set[str] = set()
+    measured = set()
+    async with open_dashboard("evaluate") as (dashboard, pilot):
+        for theme in dashboard.available_themes.values():
+            dashboard.theme = theme.name
+            screens = [screen.NAME for screen in SCREENS] if theme.ansi else ["evaluate"]
+            for name in screens:
+                dashboard.show(name)
+                await pilot.pause()
+                await pilot.pause()
+                if not theme.ansi:
+                    measured.add(theme.name)
+                    poor |= {
+                        f"{theme.name}: {segment.style} {segment.text.strip()[:30]}"
+                        for segment in painted(dashboard)
+                        if contrast(segment) < READABLE
+                    }
+    assert len(measured) > 15
+    assert poor == set()

@@ -18,6 +18,7 @@ from textual.widget import Widget
 
 from fmnist_tui.tui.screens.evaluate import confusion_layout
 from fmnist_tui.tui.screens.evaluate.confusion_layout import Cell, ConfusionLayout
+from fmnist_tui.tui.theme import muted_style
 from fmnist_tui.tui.widgets.confusion_heatmap import (
     Counts,
     HeatColours,
@@ -214,7 +215,10 @@ class ConfusionTable(Widget, can_focus=True):
         return Strip(segments).adjust_cell_length(width, base)
 
     def _headings(self, layout: ConfusionLayout, base: Style) -> list[Segment]:
-        plain, marked = base + Style(dim=True), base + Style(bold=True, reverse=True)
+        plain, marked = (
+            base + muted_style(self.app.theme_variables),
+            base + Style(bold=True, reverse=True),
+        )
         end = self._left + layout.columns
         corner = "true↓ pred→" if layout.head_width > 11 else "↓ →"
         # An arrow at either end shows that there are more columns.

@@ -28,6 +28,7 @@ from fmnist_tui.tui.screens.predict.pad_tools import (
     pad_tools,
     tool_at,
 )
+from fmnist_tui.tui.theme import text_colour
 from fmnist_tui.tui.widgets.image_view import to_strips
 
 # The canvas takes the largest of these widths, in cells, that fits.
@@ -251,7 +252,7 @@ class DrawPad(Widget, can_focus=True):
         x, row = (int(part * columns / IMAGE_SIDE) for part in self._pen_point)
         if row // 2 != y:
             return strip
-        accent = self.app.theme_variables["accent"][:7]
+        accent = text_colour(self.app.theme_variables["accent"])
         style = Style(color=accent, bold=True, reverse=self._is_pen_down)
         pen = Strip([Segment("●" if self._is_pen_down else "+", style)], 1)
         return Strip.join([strip.crop(0, x), pen, strip.crop(x + 1)])

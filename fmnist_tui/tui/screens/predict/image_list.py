@@ -21,6 +21,7 @@ from textual.strip import Strip
 from fmnist_tui.render.cells import Pixels
 from fmnist_tui.render.renderers import draw_image
 from fmnist_tui.tui.screens.predict.results import UNSURE_SIGN, Result
+from fmnist_tui.tui.theme import text_colour
 from fmnist_tui.tui.widgets.columns import (
     Column,
     fit_columns,
@@ -223,7 +224,7 @@ class ImageList(LineTable, QuietTitles):
         return Text(f"✗ {error}", self._colour("error"))
 
     def _colour(self, name: str) -> str:
-        return self.app.theme_variables[name][:7]
+        return text_colour(self.app.theme_variables[name])
 
     # -- drawing --------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from fmnist_tui.sweeps.snapshot import Snapshot, TrialView
 from fmnist_tui.sweeps.space import Dimension, format_value
 from fmnist_tui.sweeps.trial_states import COMPLETE
 from fmnist_tui.tui.screens.sweep.braille_canvas import BrailleCanvas
+from fmnist_tui.tui.theme import text_colour
 from fmnist_tui.tui.widgets.columns import fit_text
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget, set_border_titles
 from fmnist_tui.util.formatting import format_percent
@@ -89,8 +90,8 @@ class SpacePlot(IncrementalWidget):
     def _segment(self, span: tuple[str, str], base: Style) -> Segment:
         text, name = span
         bold = name.startswith("bold ")
-        colour = self.app.theme_variables.get(name.removeprefix("bold "), "")[:7]
-        style = Style(color=colour if colour.startswith("#") else None, bold=bold or None)
+        colour = text_colour(self.app.theme_variables.get(name.removeprefix("bold "), ""))
+        style = Style(color=colour or None, bold=bold or None)
         return Segment(safe_text(text), base + style)
 
 

@@ -25,6 +25,7 @@ from textual.widgets import Input, Static
 
 from fmnist_tui.config import run_config
 from fmnist_tui.tui.state.config_draft import ConfigDraft, DraftRow
+from fmnist_tui.tui.theme import muted_style, text_colour
 from fmnist_tui.util.text import shorten_middle
 
 # Only the longest name is wider, and followed by its value at once.
@@ -151,12 +152,11 @@ class FieldList(ScrollView, can_focus=True):
             room = width - sum(segment.cell_length for segment in segments)
             # The line below the list has it whole.
             before = shorten_middle(f" ← {row.base}", max(1, room))
-            segments.append(Segment(before, base + Style(dim=True)))
+            segments.append(Segment(before, base + muted_style(self.app.theme_variables)))
         return Strip(segments).adjust_cell_length(width, base)
 
     def _colour(self, name: str) -> str:
-        # Textual's variables are hex colours, perhaps with alpha, which rich does not take.
-        return str(self.app.theme_variables[name])[:7]
+        return text_colour(self.app.theme_variables[name])
 
 
 class Form(Vertical):

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from rich.style import Style
 from rich.text import Text
 from textual.events import Resize
 from textual.widgets import RichLog
@@ -197,7 +196,8 @@ class LogPane(RichLog, can_focus=True):
         style = {"warning": "yellow", "error": "bold red", "printed": "dim"}.get(entry.level, "")
         sign = {"warning": "! ", "error": "✗ "}.get(entry.level, "")
         line = Text.assemble(
-            (f"{timestamp} ", Style(dim=True)), (sign + safe_text(entry.message, 600), style)
+            f"{timestamp} ",
+            (sign + safe_text(entry.message, 600), style),
         )
         self._entries.append(line)
         self.write(line)

@@ -23,6 +23,7 @@ from fmnist_tui.render.axis import POWERS
 from fmnist_tui.render.line_chart import Line
 from fmnist_tui.tui.key_names import name_keys
 from fmnist_tui.tui.screens.train.progress import wrap_parts
+from fmnist_tui.tui.theme import text_colour
 from fmnist_tui.tui.widgets.charts.keys import ZOOM_KEYS
 from fmnist_tui.tui.widgets.charts.line_chart import LineChart
 from fmnist_tui.tui.widgets.charts.plot_strips import LineMark
@@ -71,7 +72,7 @@ class LrCurve(LineChart, inherit_bindings=False):
         uprights = super()._uprights(base)
         chart = self._chart
         if chart is not None and self._point is not None and chart.low <= self._point <= chart.high:
-            style = base + Style(color=self.app.theme_variables["accent"][:7], bold=True)
+            style = base + Style(color=text_colour(self.app.theme_variables["accent"]), bold=True)
             uprights = {chart.column(self._point): style, **uprights}
         return uprights
 
@@ -94,8 +95,8 @@ class LrText(IncrementalWidget):
     def paint(self, width: int, height: int, base: Style) -> Sequence[Strip]:
         strips = []
         for name, parts in self._lines:
-            colour = str(self.app.theme_variables.get(name, ""))[:7]
-            style = base + Style(color=colour) if colour.startswith("#") else base
+            colour = text_colour(self.app.theme_variables.get(name, ""))
+            style = base + Style(color=colour or None)
             for line in wrap_parts([safe_text(part) for part in parts if part], width):
                 strips.append(Strip([Segment(line, style)]))
         return strips

@@ -19,6 +19,7 @@ from fmnist_tui.tui.base.screen import FOLD_BELOW, DashboardScreen
 from fmnist_tui.tui.key_names import name_keys
 from fmnist_tui.tui.state.dataset_cache import DatasetSpec
 from fmnist_tui.tui.state.run_feed import RunFeed
+from fmnist_tui.tui.theme import muted_style, text_colour
 from fmnist_tui.tui.widgets.confusion_heatmap import ConfusionHeat
 from fmnist_tui.tui.widgets.image_view import to_strips
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget, set_border_titles
@@ -146,7 +147,7 @@ class ProbePane(IncrementalWidget):
         """`✓ Coat 98 %`, and below a wrong one `is Pullover`."""
         predicted, true = glance.said[probe], glance.labels[probe]
         sign, colour = ("✓", "success") if predicted == true else ("✗", "error")
-        style = base + Style(color=self.app.theme_variables[colour][:7])
+        style = base + Style(color=text_colour(self.app.theme_variables[colour]))
         room, share = layout.pitch - 1, f" {format_percent(glance.shares[probe], 0)}"
         name = short_name(self._names, predicted, room - 2)
         beside = short_name(self._names, predicted, max(1, room - 2 - len(share)))
@@ -157,7 +158,9 @@ class ProbePane(IncrementalWidget):
             segments = [Segment(f"{sign} {beside}", style), Segment(share, base)]
         if predicted != true:
             below = f"is {short_name(self._names, true, room - 3)}"
-        return Strip(segments), Strip([Segment(below, base + Style(dim=True))])
+        return Strip(segments), Strip(
+            [Segment(below, base + muted_style(self.app.theme_variables))]
+        )
 
     def _image(self, index: int, layout: ProbeLayout, base: Style) -> list[Strip]:
         key = (index, layout.width, self._renderer)

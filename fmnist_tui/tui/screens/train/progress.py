@@ -22,6 +22,7 @@ from fmnist_tui.tui.screens.train.outcome import (
     describe_status,
 )
 from fmnist_tui.tui.state.run_feed import RunFeed
+from fmnist_tui.tui.theme import text_colour
 from fmnist_tui.tui.widgets.incremental import IncrementalWidget
 from fmnist_tui.util.formatting import format_duration, format_percent
 from fmnist_tui.util.text import safe_text
@@ -112,7 +113,7 @@ class RunProgress(IncrementalWidget):
         self, outcome: Outcome, width: int, height: int, base: Style
     ) -> list[Strip]:
         """The headline above, the keys below, and between them what there is room for."""
-        colour = self.app.theme_variables[outcome.colour][:7]
+        colour = text_colour(self.app.theme_variables[outcome.colour])
         sign = f"{outcome.sign} "
         head, *more = textwrap.wrap(outcome.headline, max(1, width - len(sign)))
         title = base + Style(color=colour, bold=True)
@@ -124,7 +125,7 @@ class RunProgress(IncrementalWidget):
         return [*strips, *(Strip([Segment(line, base)]) for line in lines), *keys]
 
     def _key_strips(self, outcome: Outcome, width: int, base: Style) -> list[Strip]:
-        accent = base + Style(color=self.app.theme_variables["accent"][:7], bold=True)
+        accent = base + Style(color=text_colour(self.app.theme_variables["accent"]), bold=True)
         rows: list[list[Segment]] = []
         column = width
         for key, about in outcome.keys:

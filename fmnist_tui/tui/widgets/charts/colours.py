@@ -25,5 +25,9 @@ def chart_colours(dark: bool, background: str) -> dict[str, str]:
         DIM + name: Color.parse(colour).blend(behind, _BAND_MIX).hex[:7]
         for name, colour in lines.items()
     }
-    quiet = {FRAME: "#8a8a8a" if dark else "#6c6c6c", GUIDE: "#444444" if dark else "#bcbcbc"}
+    frame = Color.parse("#8a8a8a" if dark else "#6c6c6c")
+    quiet = {
+        FRAME: themes.move_away(frame, [behind], dark).hex,
+        GUIDE: "#444444" if dark else "#bcbcbc",
+    }
     return {**lines, **bands, **quiet}

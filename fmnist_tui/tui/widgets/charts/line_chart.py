@@ -22,6 +22,7 @@ from fmnist_tui.render.line_chart import (
     suggest_log,
     x_range,
 )
+from fmnist_tui.tui.theme import text_colour
 from fmnist_tui.tui.widgets.charts.chart_view import AUTO, LOG, ChartView
 from fmnist_tui.tui.widgets.charts.colours import FRAME, chart_colours
 from fmnist_tui.tui.widgets.charts.heading import LineValue, fit_heading
@@ -393,8 +394,8 @@ class LineChart(IncrementalWidget, can_focus=True):
 
     def _colours(self) -> dict[str, str]:
         colours = chart_colours(
-            self.app.current_theme.dark, self.app.theme_variables["background"][:7]
+            self.app.current_theme.dark, text_colour(self.app.theme_variables["background"])
         )
         if self.has_focus:
-            colours = {**colours, FRAME: self.app.theme_variables["accent"][:7]}
+            colours = {**colours, FRAME: text_colour(self.app.theme_variables["accent"])}
         return colours
