@@ -72,7 +72,8 @@ def take(name: str, environment: dict[str, str]) -> None:
     path = ASSETS / f"{name}{scene.suffix}"
     with tempfile.TemporaryDirectory() as folder:
         if scene.is_first_start:
-            environment = {**environment, "FMNIST_TUI_RUNS": folder}
+            fresh = ("FMNIST_TUI_RUNS", "FMNIST_TUI_SETTINGS")
+            environment = {**environment, **{name: f"{folder}/{name}" for name in fresh}}
         with PictureSession(*scene.words, env=environment, cold=True) as session:
             scene.steps(session, path)
     print(path)
