@@ -393,9 +393,8 @@ class LineChart(IncrementalWidget, can_focus=True):
         )
 
     def _colours(self) -> dict[str, str]:
-        colours = chart_colours(
-            self.app.current_theme.dark, text_colour(self.app.theme_variables["background"])
-        )
+        theme = self.app.theme_variables
+        colours = chart_colours(self.app.current_theme.dark, text_colour(theme["background"]))
         if self.has_focus:
-            colours = {**colours, FRAME: text_colour(self.app.theme_variables["accent"])}
+            colours = {**colours, FRAME: text_colour(theme["accent"])}
         return colours
