@@ -36,9 +36,14 @@ def main() -> int:
     parser.add_argument("--runs", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        runs = options.runs or Path(folder) / "runs"
+        # In a home of their own, so that pictures show no path of this machine.
+        runs = Path(folder) / "runs"
+        if options.runs:
+            options.runs.mkdir(parents=True, exist_ok=True)
+            runs.symlink_to(options.runs.absolute())
         environment = {
-            "FMNIST_TUI_RUNS": str(runs.absolute()),
+            "HOME": folder,
+            "FMNIST_TUI_RUNS": str(runs),
             "FMNIST_TUI_DATA": str(data_dir().absolute()),
             "FMNIST_TUI_SETTINGS": str(Path(folder) / "settings"),
             "FMNIST_TUI_OFFLINE": "1",
