@@ -65,7 +65,7 @@ async def test_without_a_run_the_next_one_is_described_with_what_differs_from_it
         assert pane.region.area and not dashboard.screen.query_one("#charts").region.area
 
         def card() -> str:
-            return " ".join(str(pane.content).split())
+            return " ".join(pane.text.split())
 
         await wait_until(pilot, lambda: "225,034 parameters" in card())
         assert "claim test accuracy at least 91.00 %" in card()
@@ -75,6 +75,23 @@ async def test_without_a_run_the_next_one_is_described_with_what_differs_from_it
         await wait_until(pilot, lambda: "changed lr 0.01 ← 0.004" in card())
         marked = ("Next run", "← the recipe's values")
         await wait_until(pilot, lambda: form_titles(dashboard) == marked)
+
+
+@pytest.mark.parametrize(("size", "scrolls"), [((80, 24), True), ((200, 60), False)])
+async def test_the_card_of_the_next_run_has_the_keyboard_where_it_has_to_be_scrolled(
+    open_dashboard: OpenDashboard, size: tuple[int, int], scrolls: bool
+) -> None:
+    async with open_dashboard("train", size=size) as (dashboard, pilot):
+        pane = dashboard.screen.query_one(NextRunPane)
+        await wait_until(pilot, lambda: "225,034 parameters" in pane.text)
+        await pilot.pause()
+        await pilot.press("tab")
+        assert pane.has_focus == scrolls
+        if scrolls:
+            await pilot.press("end")
+            await wait_until(pilot, lambda: pane.scroll_offset.y == pane.max_scroll_y)
+        await pilot.press("shift+tab")
+        assert dashboard.screen.query_one(Form).fields.has_focus
 
 
 async def test_a_run_that_loads_its_dataset_says_what_it_does_or_why_it_did_not_start(

@@ -7,6 +7,9 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
 
+from textual import getters
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
@@ -19,6 +22,7 @@ from fmnist_tui.tui.screens.train.form_controller import FormController
 from fmnist_tui.tui.shared.recipe_facts import RecipeFacts, read_recipe_facts
 from fmnist_tui.tui.shared.run_names import run_name
 from fmnist_tui.tui.state.config_draft import DraftRow
+from fmnist_tui.tui.widgets.incremental import update_text
 from fmnist_tui.util.formatting import (
     format_count,
     format_duration,
@@ -41,12 +45,31 @@ _PLAIN = frozenset({"seed", "split_seed", "checkpoint_seconds"})
 _LABEL = 12
 
 
-class NextRunPane(Static):
+class NextRunPane(VerticalScroll):
     """The card in the place of the charts as long as no run is shown."""
 
-    DEFAULT_CSS = "NextRunPane { height: 1fr; overflow-y: auto; }"
+    DEFAULT_CSS = """
+    NextRunPane { height: 1fr; scrollbar-size-vertical: 1;
+        scrollbar-gutter: stable;
+        Static { width: 1fr; height: auto; }
+    }
+    """
+    KEYS_TITLE = "Next run"
 
+    _text = getters.query_one(Static)
     _card: Callable[[int], Content] | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static()
+
+    @property
+    def text(self) -> str:
+        """The whole card, without styles."""
+        return str(self._text.content)
+
+    def allow_focus(self) -> bool:
+        # Its only keys are those that scroll.
+        return super().allow_focus() and self.max_scroll_y > 0
 
     def show(self, card: Callable[[int], Content]) -> None:
         """Show a card, which is made for a width."""
@@ -55,7 +78,7 @@ class NextRunPane(Static):
 
     def on_resize(self) -> None:
         if self._card is not None and (width := self.scrollable_content_region.width):
-            self.update(self._card(width))
+            update_text(self._text, self._card(width))
 
 
 class NextRun:
