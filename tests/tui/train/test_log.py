@@ -8,6 +8,7 @@ from collections import deque
 from pathlib import Path
 
 import pytest
+from textual.color import Color
 
 from fmnist_tui.data.load_progress import LoadStep
 from fmnist_tui.engine.run.training_handle import Training
@@ -21,10 +22,12 @@ from fmnist_tui.protocol.events import (
     RunStarted,
 )
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.tui import theme as themes
 from fmnist_tui.tui.screens.train.log import LogEntry, LogPane, RunLog
 from fmnist_tui.tui.screens.train.progress import RunProgress
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.tui.state.run_feed import RunFeed
+from fmnist_tui.tui.theme import contrast_ratio
 from tests.tui.conftest import OpenDashboard
 from tests.tui.support import CONFIG, START, events, make_run, wait_until
 from tests.tui.train.support import FakeTraining
@@ -176,3 +179,29 @@ async def test_a_run_that_prepares_shows_nothing_of_the_one_before(
         progress = dashboard.screen.query_one(RunProgress)
         assert "preparing" in progress.render_line(0).text
         training.finish()
+
+
+async def test_what_the_log_says_can_be_read_after_a_change_of_theme(
+    open_dashboard: OpenDashboard, app_state: AppState, run: FakeTraining
+) -> None:
+    run.events.append(Alert(0.0, "warning", "the disk is nearly full"))
+    app_state.printed.append("said by a library")
+    async with open_dashboard("train") as (dashboard, pilot):
+        pane = dashboard.screen.query_one(LogPane)
+
+        def colours() -> dict[str, Color]:
+            segments = [segment for line in pane.lines for segment in line]
+            return {
+                segment.text[:6]: Color.from_rich_color(segment.style.color)
+                for segment in segments
+                if segment.style is not None and segment.style.color is not None
+            }
+
+        await wait_until(pilot, lambda: len(colours()) >= 2)
+        for name in (themes.DARK, themes.LIGHT):
+            dashboard.theme = name
+            await pilot.pause()
+            warning = Color.parse(dashboard.theme_variables["warning"])
+            assert colours()["! the "] == warning
+            ground = pane.background_colors[1]
+            assert all(contrast_ratio(colour, ground) >= 4.5 for colour in colours().values())

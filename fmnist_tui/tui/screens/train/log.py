@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from rich.style import Style
 from rich.text import Text
 from textual.events import Resize
 from textual.widgets import RichLog
@@ -17,6 +18,7 @@ from fmnist_tui.protocol.events import FAILED, LRFIND, Alert, EpochEnded, RunSta
 from fmnist_tui.protocol.lr_search import format_search_result
 from fmnist_tui.protocol.run_state import Marker
 from fmnist_tui.tui.state.run_feed import RunFeed
+from fmnist_tui.tui.theme import text_colour
 from fmnist_tui.util.formatting import format_clock, format_percent
 from fmnist_tui.util.text import safe_text, strip_style
 
@@ -25,6 +27,8 @@ Item = TypeVar("Item", LoadStep, Alert, EpochEnded, Marker)
 READABLE_SECONDS = 1.0
 MAX_ENTRIES = 4
 LINES = 1000
+# The colours of the theme by level.
+_COLOURS = {"warning": "warning", "error": "error", "printed": "foreground-muted"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +174,10 @@ class LogPane(RichLog, can_focus=True):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_lines=LINES, wrap=True, markup=False, min_width=20, **options)
-        self._entries: deque[Text] = deque(maxlen=LINES)
+        self._entries: deque[LogEntry] = deque(maxlen=LINES)
+
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, lambda _: self._write_again())
 
     def on_resize(self, event: Resize) -> None:
         """Wrap the lines again: they may have come while the pane was hidden or narrower."""
@@ -178,9 +185,7 @@ class LogPane(RichLog, can_focus=True):
         width = self.scrollable_content_region.width
         if width and width != self._width:
             self._width = width
-            self.clear()
-            for line in self._entries:
-                self.write(line)
+            self._write_again()
 
     def on_hide(self) -> None:
         # Lines that come while the pane is hidden are wrapped again when it is shown.
@@ -192,12 +197,21 @@ class LogPane(RichLog, can_focus=True):
         self.clear()
 
     def add(self, entry: LogEntry) -> None:
-        timestamp = format_clock(time.time() if entry.t is None else entry.t)
-        style = {"warning": "yellow", "error": "bold red", "printed": "dim"}.get(entry.level, "")
+        if entry.t is None:
+            entry = replace(entry, t=time.time())
+        self._entries.append(entry)
+        self.write(self._line(entry))
+
+    def _write_again(self) -> None:
+        self.clear()
+        for entry in self._entries:
+            self.write(self._line(entry))
+
+    def _line(self, entry: LogEntry) -> Text:
+        """The entry in the colours of the theme."""
+        style, colours = Style(bold=entry.level == "error"), self.app.theme_variables
+        if name := _COLOURS.get(entry.level):
+            style += Style(color=text_colour(colours[name]))
         sign = {"warning": "! ", "error": "✗ "}.get(entry.level, "")
-        line = Text.assemble(
-            f"{timestamp} ",
-            (sign + safe_text(entry.message, 600), style),
-        )
-        self._entries.append(line)
-        self.write(line)
+        message = sign + safe_text(entry.message, 600)
+        return Text.assemble(f"{format_clock(entry.t or 0.0)} ", (message, style))
