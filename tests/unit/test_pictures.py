@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,19 @@ def test_a_picture_shows_the_screens_that_there_are(name: str) -> None:
     tabs = "  ".join(f"{screen.KEY} {screen.TITLE}" for screen in SCREENS)
     with Image.open(FOLDER / f"{name}.png") as picture:
         assert tabs in str(picture.info[TEXT]).splitlines()[0]
+
+
+def test_a_wheel_has_all_of_the_assets_but_the_pictures() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    shipped = {
+        file
+        for path in map(ROOT.joinpath, included)
+        for file in (path, *path.rglob("*"))
+        if file.is_file()
+    }
+    left_out = {file for file in (ROOT / "assets").rglob("*") if file.is_file()} - shipped
+    assert left_out == set(FOLDER.iterdir())
 
 
 def test_the_readme_is_short() -> None:
