@@ -77,6 +77,7 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
     empty: reactive[str] = reactive("")
     row_height = 1
     _header = Text("")
+    _row_style = Style.null()
     # While the table is hidden they are 0.
     _width = _height = 0
 
@@ -263,23 +264,28 @@ class LineTable(ScrollView, can_focus=True, inherit_bindings=False):
             if line - self.scroll_offset.y < self.size.height:
                 self.refresh_line(line)
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        # Textual works it out anew each time that it is asked: here once for all lines.
+        self._row_style = self.rich_style
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         if not self.rows and self.empty:
             text = Text(empty_text_line(self.empty, y, self.size))
-            return self._line_strip(text, self.rich_style)
+            return self._line_strip(text, self._row_style)
         if y < self._head:
             return self._line_strip(
                 self._header, self.get_component_rich_style("line-table--header")
             )
         row = self._row_of_line(y)
         if row is None:
-            return Strip.blank(self.size.width, self.rich_style)
+            return Strip.blank(self.size.width, self._row_style)
         key, line = self._keys[row], y - self._head + self.scroll_offset.y - row * self.row_height
         for name, highlighted in (("cursor", self.cursor), ("hover", self.hover)):
             if row == highlighted:
                 style = self.get_component_rich_style(f"line-table--{name}")
                 return self.row_strip(key, line, style, Style(color=style.color))
-        return self.row_strip(key, line, self.rich_style)
+        return self.row_strip(key, line, self._row_style)
 
     def row_strip(self, key: str, line: int, style: Style, over: Style | None = None) -> Strip:
         """A line of a row; `over` replaces the styles of its parts."""
