@@ -29,7 +29,6 @@ from fmnist_tui.util.text_file import parse_toml, read_text
 
 # Kinds of runs without a model to report on
 _UNTRAINED = {LRFIND: "a learning-rate search", SWEEP: "a sweep"}
-# Keys of a config that name the members of an ensemble
 STAGES = 4
 
 

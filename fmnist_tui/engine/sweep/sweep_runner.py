@@ -82,7 +82,6 @@ class SweepRunner:
         # of the trials in a row that failed: whether each had started, and why it failed
         self._failures: list[tuple[bool, str]] = []
         self._commands: CommandReader | None = None
-        self._log: EventLog | None = None
         self._emit: Emit = lambda _: None
         self._lock: RunLock | None = None
         self.training: Training | None = None
@@ -96,8 +95,8 @@ class SweepRunner:
         with contextlib.ExitStack() as stack:
             with self._folder.deleted_on_error():
                 self._lock = stack.enter_context(RunLock.acquire(self._folder.path))
-            self._log = EventLog(self._folder.events, lambda alert: self._on_message(alert.message))
-            self._emit = stack.enter_context(notifying(self._folder, self._log.append))
+            log = EventLog(self._folder.events, lambda alert: self._on_message(alert.message))
+            self._emit = stack.enter_context(notifying(self._folder, log.append))
             self._commands = CommandReader(self._folder.commands)
             try:
                 with (
@@ -110,7 +109,7 @@ class SweepRunner:
                     finally:
                         end.step = self._done
             finally:
-                loss = self._log.close()
+                loss = log.close()
         if loss and end.reason != FAILED:
             return SweepOutcome(FAILED, loss, self._done)
         return SweepOutcome(end.reason, end.message, self._done)
