@@ -16,7 +16,40 @@ from textual.widgets import Static
 from fmnist_tui.util.text import safe_text
 
 
-class IncrementalWidget(Widget):
+class QuietTitles(Widget):
+    """A widget whose border titles can change without a redraw of what is inside."""
+
+    _labels = (Content(""), Content(""))
+    _setting_titles = False
+
+    def label(self, title: Content, subtitle: Content) -> None:
+        """Set the border titles, redrawing only the border."""
+        if self._labels != (title, subtitle):
+            self._labels = (title, subtitle)
+            self.set_titles(border_title=title, border_subtitle=subtitle)
+
+    def set_titles(self, **titles: Content) -> None:
+        """Set the attributes of border titles, redrawing only the border."""
+        self._setting_titles = True
+        for name, text in titles.items():
+            setattr(self, name, text)
+        self._setting_titles = False
+
+    def refresh(
+        self,
+        *regions: Region,
+        repaint: bool = True,
+        layout: bool = False,
+        recompose: bool = False,
+    ) -> Self:
+        if self._setting_titles:
+            width, height = self.outer_size
+            above = Region(0, 0, width, 1).translate(-self.content_offset)
+            regions = (above, above.translate((0, height - 1)))
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
+
+class IncrementalWidget(QuietTitles):
     """Subclasses return all lines in `paint`, and call `repaint` when they may have changed.
 
     Changes of size, style, theme and focus are handled here.
@@ -47,7 +80,8 @@ class IncrementalWidget(Widget):
         layout: bool = False,
         recompose: bool = False,
     ) -> Self:
-        if not regions:  # requested from outside: anything may have changed
+        # Requested from outside: anything may have changed.
+        if not regions and not self._setting_titles:
             self._painted_for = None
         return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
 
@@ -71,40 +105,17 @@ class IncrementalWidget(Widget):
         return self.size, self.rich_style, self.app.theme, self.has_focus
 
 
-class QuietTitles(Widget):
-    """A widget whose border titles can change without a redraw of what is inside."""
-
-    _labels = (Content(""), Content(""))
-    _setting_titles = False
-
-    def label(self, title: Content, subtitle: Content) -> None:
-        """Set the border titles, redrawing only the border."""
-        if self._labels != (title, subtitle):
-            self._labels = (title, subtitle)
-            self._setting_titles = True
-            self.border_title, self.border_subtitle = title, subtitle
-            self._setting_titles = False
-
-    def refresh(
-        self,
-        *regions: Region,
-        repaint: bool = True,
-        layout: bool = False,
-        recompose: bool = False,
-    ) -> Self:
-        if self._setting_titles:
-            width, height = self.outer_size
-            above = Region(0, 0, width, 1).translate(-self.content_offset)
-            regions = (above, above.translate((0, height - 1)))
-        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
-
-
 def set_border_titles(pane: Widget, title: str | None = None, subtitle: str | None = None) -> None:
-    """Set a pane's border titles if they differ: setting them redraws the whole pane."""
+    """Set a pane's border titles if they differ: unless it has `QuietTitles`, setting them redraws
+    the whole pane."""
     for name, text in (("border_title", title), ("border_subtitle", subtitle)):
         if text is not None:
             content = Content(safe_text(text))
-            if getattr(pane, name) != content.markup:
+            if getattr(pane, name) == content.markup:
+                continue
+            if isinstance(pane, QuietTitles):
+                pane.set_titles(**{name: content})
+            else:
                 setattr(pane, name, content)
 
 
