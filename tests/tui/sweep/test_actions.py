@@ -76,6 +76,8 @@ async def test_s_stops_all_workers_after_asking(
         toasts = record_toasts(monkeypatch)
         await pilot.press(*"sss")  # held down
         assert isinstance(dashboard.screen, ChoiceDialog)
+        question = str(dashboard.screen.query_one(Static).content)
+        assert question.endswith("tried again when the sweep continues (w).")
         assert ledger.read_requests(trial) == (False, False)
         await pilot.press("y")
         await wait_until(pilot, lambda: ledger.read_requests(trial)[1])

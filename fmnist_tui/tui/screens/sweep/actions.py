@@ -145,7 +145,7 @@ class SweepActions:
         dialog = ChoiceDialog(
             f"Stop {name}?",
             "All its workers end, on every machine. Their running trials are tried again when the"
-            " sweep continues ({key_name('sweep.worker')}).",
+            f" sweep continues ({key_name('sweep.worker')}).",
             [Choice("y", "stop"), Choice("n", "cancel")],
         )
         if await self._screen.ask(dialog) != "y":
