@@ -185,7 +185,7 @@ class PickerDialog(Dialog[str]):
         items: Sequence[tuple[str, str | Content]],
         header: str = "",
         about: Callable[[str], Content] | None = None,
-        current: str = "",
+        current: str | None = None,
     ) -> None:
         super().__init__(title)
         self._items, self._header, self._about = items, header, about

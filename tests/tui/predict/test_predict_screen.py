@@ -343,6 +343,18 @@ async def test_another_selected_run_predicts_again(
         assert other.id in str(dashboard.screen.query_one("#input").border_title)
 
 
+async def test_the_first_model_that_is_offered_is_a_run(
+    open_dashboard: OpenDashboard, app_state: AppState
+) -> None:
+    run = make_run(app_state.runs_dir, splits=())
+    async with open_dashboard("predict") as (dashboard, pilot):
+        await pilot.press("w")
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PickerDialog))
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PredictScreen))
+        assert app_state.selected_run == run
+
+
 async def test_a_model_file_can_be_chosen_instead(
     open_dashboard: OpenDashboard, model: FakeModel, tmp_path: Path
 ) -> None:
