@@ -163,13 +163,16 @@ class PickerDialog(Dialog[str]):
     """A list to choose one of, filtered by typing. Items are (id, text); the result is an id.
 
     `header` is a line above the list; `about` says more on the item that is highlighted, which at
-    first is `current`."""
+    first is `current`; `nothing` says that none matches what is typed."""
 
     DEFAULT_CSS = """
     PickerDialog > Vertical { width: 80; max-height: 80%; padding: 0; }
     PickerDialog OptionList, PickerDialog OptionList:focus { max-height: 16; }
     PickerDialog #header { padding: 0 1; text-style: bold; color: $foreground-muted; }
     PickerDialog #about { padding: 0 1; margin-top: 1; }
+    PickerDialog #nothing { padding: 0 1; color: $foreground-muted; display: none; }
+    PickerDialog.-none #nothing { display: block; }
+    PickerDialog.-none #about { display: none; }
     """
     BINDINGS = [
         Binding("down", "move(1)", show=False, priority=True),
@@ -186,9 +189,10 @@ class PickerDialog(Dialog[str]):
         header: str = "",
         about: Callable[[str], Content] | None = None,
         current: str | None = None,
+        nothing: str = "nothing matches",
     ) -> None:
         super().__init__(title)
-        self._items, self._header, self._about = items, header, about
+        self._items, self._header, self._about, self._nothing = items, header, about, nothing
         names = [name for name, _ in items]
         self._first = names.index(current) if current in names else 0
 
@@ -201,6 +205,7 @@ class PickerDialog(Dialog[str]):
             options = OptionList(*self._options(""))
             options.highlighted = self._first if options.option_count else None
             yield options
+            yield Static(Content(self._nothing), id="nothing")
             if self._about is not None:
                 first = options.highlighted_option
                 yield Static(self._about(first.id) if first and first.id else "", id="about")
@@ -211,6 +216,7 @@ class PickerDialog(Dialog[str]):
         options.clear_options()
         options.add_options(self._options(event.value))
         options.highlighted = 0 if options.option_count else None
+        self.set_class(not options.option_count, "-none")
 
     def replace_text(self, items: Sequence[tuple[str, str | Content]]) -> None:
         """Show other texts for the same items."""

@@ -60,6 +60,7 @@ class RecipePicker(PickerDialog):
             self._rows(facts),
             format_head(self._columns).plain,
             lambda name: describe(recipes[name]),
+            nothing="no recipe matches",
         )
 
     def _rows(self, facts: Sequence[RecipeFacts]) -> list[tuple[str, Content]]:

@@ -360,6 +360,24 @@ async def test_recipes_are_a_table_with_figures_and_runs_and_the_chosen_one_fill
         assert screen_of(dashboard).draft.values["recipe"] == "two-conv"
 
 
+async def test_where_no_recipe_matches_the_dialog_says_so_and_describes_none(
+    open_dashboard: OpenDashboard,
+) -> None:
+    async with open_dashboard("train") as (dashboard, pilot):
+        await pilot.press("f", *"two")
+
+        def texts() -> list[str]:
+            parts = dashboard.screen.query("#about, #nothing").results(Static)
+            return [str(part.content).split("\n")[0] for part in parts if part.display]
+
+        (description,) = texts()
+        assert "no recipe" not in description
+        await pilot.press(*"zz", "enter")
+        assert texts() == ["no recipe matches"]
+        await pilot.press("backspace", "backspace")
+        assert texts() == [description]
+
+
 async def test_n_copies_the_settings_of_the_run(
     open_dashboard: OpenDashboard, run: FakeTraining
 ) -> None:
