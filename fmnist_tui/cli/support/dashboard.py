@@ -66,17 +66,21 @@ def open_tour(args: argparse.Namespace) -> int:
 
 
 def prepare(needs_terminal: bool) -> None:
-    """Report what would prevent the dashboard, before its screen opens."""
+    """Report what would prevent the dashboard, before its screen opens, and import it."""
     if needs_terminal and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
             "the dashboard needs a terminal; `fmnist-tui train` trains without one,"
             " `fmnist-tui --plain` takes words"
         )
     os.environ.setdefault("TEXTUAL_FPS", FRAMES)
-    from fmnist_tui.tui.state import config_draft
+    from fmnist_tui.tui.terminal.gc_tuning import no_collections
 
-    # An invalid setting in the environment is reported before the screen opens.
-    config_draft.default_values()
+    with no_collections():
+        from fmnist_tui.tui.state import config_draft
+
+        # An invalid setting in the environment is reported before the screen opens.
+        config_draft.default_values()
+        from fmnist_tui.tui import launch  # noqa: F401
 
 
 def _open_plain(args: argparse.Namespace, attach: RunFolder | None) -> int:

@@ -16,6 +16,20 @@ SLOW_SECONDS = 0.02
 
 
 @contextlib.contextmanager
+def no_collections() -> Iterator[None]:
+    """Inside this context nothing is collected, and what it leaves is frozen: for imports, of
+    which everything stays."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_enabled:
+            gc.enable()
+
+
+@contextlib.contextmanager
 def short_collections(slow: float = SLOW_SECONDS) -> Iterator[None]:
     """Inside this context, objects that survive a slow full collection are frozen."""
     started = 0.0

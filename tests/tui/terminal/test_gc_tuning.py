@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fmnist_tui.tui.terminal.gc_tuning import short_collections
+from fmnist_tui.tui.terminal.gc_tuning import no_collections, short_collections
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +44,10 @@ def test_at_the_end_callbacks_and_frozen_objects_are_restored() -> None:
     assert gc.callbacks == before
     gc.collect()
     assert gc.get_freeze_count() == 0
+
+
+def test_nothing_is_collected_while_modules_are_imported_and_they_are_frozen() -> None:
+    with no_collections():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 1000
