@@ -42,6 +42,12 @@ def _plugins(kind: str) -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entries if entry.name not in _built_in(kind)}
 
 
+def is_name(kind: str, name: str) -> bool:
+    """Whether a model or optimiser has that name. One of our own is found without a look at the
+    metadata of all packages, which takes a moment."""
+    return name in _built_in(kind) or name in _plugins(kind)
+
+
 def plugin_names(kind: str) -> tuple[str, ...]:
     """All names of `kind` ("models" or "optim"), without those of torchvision."""
     return (*_built_in(kind), *_plugins(kind))
@@ -49,9 +55,9 @@ def plugin_names(kind: str) -> tuple[str, ...]:
 
 def check_plugin_name(kind: str, name: str) -> str:
     """`name` if it exists; otherwise a UserError that suggests similar names."""
-    names = plugin_names(kind)
-    if name in names:
+    if is_name(kind, name):
         return name
+    names = plugin_names(kind)
     raise UserError(
         f"unknown {KINDS[kind]} {name!r}{did_you_mean(name, names)} (there are {', '.join(names)})"
     )

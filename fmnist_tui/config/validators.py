@@ -29,15 +29,20 @@ def _check_choice(value: str, choices: tuple[str, ...]) -> str:
     return value
 
 
+def _check_plugin(kind: str, value: str) -> str:
+    is_known = plugins.is_name(kind, value)
+    return value if is_known else _check_choice(value, plugins.plugin_names(kind))
+
+
 def validate_model(value: str) -> str:
     prefix = plugins.TORCHVISION_PREFIX
     if value.startswith(prefix) and value != prefix:
         return value
-    return _check_choice(value, plugins.plugin_names("models"))
+    return _check_plugin("models", value)
 
 
 def validate_optimiser(value: str) -> str:
-    return _check_choice(value, plugins.plugin_names("optim"))
+    return _check_plugin("optim", value)
 
 
 def validate_dataset(value: str) -> str:

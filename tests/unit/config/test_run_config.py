@@ -194,6 +194,16 @@ def test_settings_that_do_nothing_or_hardly_what_was_meant_are_doubted(
     assert len(doubts) == bool(doubt) and doubt in "".join(doubts)
 
 
+def test_models_and_optimisers_of_our_own_are_checked_without_the_metadata_of_packages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def scan(kind: str) -> dict[str, Any]:
+        raise AssertionError("all packages are looked at")
+
+    monkeypatch.setattr(plugins, "_plugins", scan)
+    assert RunConfig(model="two-conv", optimizer="muon").model == "two-conv"
+
+
 @pytest.mark.parametrize("name", ["width", "dropout"])
 def test_every_built_in_model_has_the_settings_that_are_not_doubted(name: str) -> None:
     for model in plugins.plugin_names("models"):
