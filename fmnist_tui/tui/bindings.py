@@ -67,6 +67,8 @@ def _actions(package: str) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
 def describe_clashes(keymap: Mapping[str, str]) -> str:
     """`c is both train.stop and train.checkpoint` for the keys of keys.toml; empty if none is
     used twice where both would work."""
+    if not keymap:
+        return ""
     owners: dict[str, dict[str, set[NodeClass]]] = {}
     for owner, binding in all_bindings():
         if binding.id:
