@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from fmnist_tui.util.atomic_write import atomic_write
+from fmnist_tui.util.atomic_write import open_atomic
 from fmnist_tui.util.errors import UserError, did_you_mean, format_error
 from fmnist_tui.util.paths import settings_dir
 from fmnist_tui.util.text import safe_text
@@ -92,8 +92,9 @@ def save_notifications(settings: Notifications) -> None:
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(path, text.encode())
-        path.chmod(0o600)
+        with open_atomic(path) as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(text.encode())
     except OSError as error:
         raise UserError(f"cannot write {safe_text(path)}: {format_error(error)}") from error
 

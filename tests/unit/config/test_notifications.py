@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fmnist_tui.cli import main
-from fmnist_tui.config.notifications import Notifications, load_notifications
+from fmnist_tui.config.notifications import Notifications, load_notifications, save_notifications
 
 URL = "https://ntfy.sh/a-secret"
 
@@ -32,6 +32,20 @@ def test_the_command_saves_what_it_shows_without_the_secret(
     assert main.run(["notify", "set", "--url", ""]) == 0
     assert load_notifications() == Notifications("", "bell", 60.0)
     assert main.run(["notify", "set"]) == 2
+
+
+def test_nobody_else_can_read_the_file_while_it_is_written(
+    settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes, replace = [], Path.replace
+
+    def record(self: Path, target: Path) -> Path:
+        modes.append(self.stat().st_mode & 0o777)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", record)
+    save_notifications(Notifications(URL))
+    assert modes == [0o600] and settings.stat().st_mode & 0o777 == 0o600
 
 
 def test_the_environment_names_another_address(monkeypatch: pytest.MonkeyPatch) -> None:
