@@ -36,6 +36,7 @@ def test_the_table_uses_the_available_space() -> None:
     assert (narrow.columns, narrow.rows, narrow.row_height) == (10, 10, 1)
     wide = ConfusionLayout.fit(130, 31, GARMENTS, 3)
     assert wide.cell_width > narrow.cell_width and wide.row_height == 3
+    assert (narrow.headings, ConfusionLayout.fit(78, 12, GARMENTS, 3).headings) == (1, 2)
     letters = ConfusionLayout.fit(74, 17, LETTERS, 1)
     assert letters.columns == 23, "short names and numbers have narrow columns"
     many = ConfusionLayout.fit(78, 20, ["a long name"] * 47, 3)

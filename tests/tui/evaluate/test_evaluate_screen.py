@@ -187,12 +187,12 @@ async def test_the_mouse_moves_the_cursor_and_opens(
     async with open_dashboard("evaluate") as (dashboard, pilot):
         await wait_for_scores(dashboard, pilot)
         table = dashboard.screen.query_one(ConfusionTable)
-        # Inside the frame: 13 cells of names, one line of headings.
-        await pilot.click(table, offset=(1 + 13 + 1, 1 + 1))
+        # Inside the frame: 13 cells of names, two lines of headings.
+        await pilot.click(table, offset=(1 + 13 + 1, 1 + 2))
         assert table.cursor == (0, 0)
         await pilot.click(table, offset=(2, 3))
         assert table.cursor == (0, 0)
-        await pilot.click(table, offset=(1 + 13 + 1, 4), times=2)
+        await pilot.click(table, offset=(1 + 13 + 1, 5), times=2)
         await wait_until(pilot, lambda: isinstance(dashboard.screen, ErrorsScreen))
 
 

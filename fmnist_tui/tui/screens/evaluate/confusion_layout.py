@@ -19,9 +19,12 @@ Cell = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class ConfusionLayout:
-    """The sizes of the parts of the table, and how many columns and rows are visible."""
+    """The sizes of the parts of the table, and how many columns and rows are visible.
+
+    With two lines of headings each name has the space of two columns, in turns."""
 
     head_width: int
+    headings: int
     cell_width: int
     row_height: int
     columns: int
@@ -39,18 +42,25 @@ class ConfusionLayout:
         head = names_width(classes, min(_MAX_NAME, max(_MIN_NAME, room))) + 2
         room = max(min_cell, width - head)
         cell = max(min_cell, min(_MAX_CELL_WIDTH, room // max(1, count)))
-        row_height = _row_height(count, height)
-        rows = max(1, (height - 1) // row_height)
-        return cls(head, cell, row_height, max(1, min(count, room // cell)), min(count, rows))
+        helps = _are_cut(classes, cell - 1) and not _are_cut(classes, 2 * cell - 1)
+        headings = 2 if helps and cell <= head and height >= count + 2 else 1
+        row_height = _row_height(count, height - headings)
+        rows = max(1, (height - headings) // row_height)
+        columns = max(1, min(count, room // cell))
+        return cls(head, headings, cell, row_height, columns, min(count, rows))
+
+
+def _are_cut(classes: Sequence[str], width: int) -> bool:
+    return any(name.endswith("…") for name in short_names(classes, width))
 
 
 def best_height(count: int, limit: int) -> int:
     """The lines that `count` classes use best, of at most `limit`."""
-    return min(limit, 1 + _row_height(count, limit) * count)
+    return min(limit, 2 + _row_height(count, limit - 2) * count)
 
 
 def _row_height(count: int, height: int) -> int:
-    return max(1, min(_MAX_ROW_HEIGHT, (height - 1) // max(1, count)))
+    return max(1, min(_MAX_ROW_HEIGHT, height // max(1, count)))
 
 
 def describe_cell(

@@ -23,6 +23,7 @@ from fmnist_tui.tui.widgets.confusion_heatmap import (
     Counts,
     HeatColours,
     cell_shares,
+    cell_width,
     fit_label,
     heat_colours,
 )
@@ -160,9 +161,9 @@ class ConfusionTable(Widget, can_focus=True):
 
     def _cell_at(self, event: events.MouseEvent) -> Cell | None:
         layout, offset = self._layout, event.get_content_offset(self)
-        if offset is None or offset.y < 1 or offset.x < layout.head_width:
+        if offset is None or offset.y < layout.headings or offset.x < layout.head_width:
             return None
-        row = (offset.y - 1) // layout.row_height
+        row = (offset.y - layout.headings) // layout.row_height
         column = (offset.x - layout.head_width) // layout.cell_width
         if row >= layout.rows or column >= layout.columns:
             return None
@@ -203,9 +204,9 @@ class ConfusionTable(Widget, can_focus=True):
         # Lines may be drawn before the resize event comes.
         self._clamp_scroll()
         layout = self._layout
-        row, line = divmod(y - 1, layout.row_height)
-        if y == 0:
-            segments = self._headings(layout, base)
+        row, line = divmod(y - layout.headings, layout.row_height)
+        if y < layout.headings:
+            segments = self._headings(layout, y, base)
         elif row >= layout.rows:
             return Strip.blank(width, base)
         else:
@@ -214,21 +215,24 @@ class ConfusionTable(Widget, can_focus=True):
             segments = self._row(layout, colours, self._top + row, base, has_text)
         return Strip(segments).adjust_cell_length(width, base)
 
-    def _headings(self, layout: ConfusionLayout, base: Style) -> list[Segment]:
-        plain, marked = (
-            base + muted_style(self.app.theme_variables),
-            base + Style(bold=True, reverse=True),
-        )
-        end = self._left + layout.columns
-        corner = "true↓ pred→" if layout.head_width > 11 else "↓ →"
-        # An arrow at either end shows that there are more columns.
-        arrow = "◀" if self._left else " "
-        segments = [Segment(fit_label(corner, layout.head_width - 1) + arrow, plain)]
-        width = layout.cell_width - 1
+    def _headings(self, layout: ConfusionLayout, line: int, base: Style) -> list[Segment]:
+        plain = base + muted_style(self.app.theme_variables)
+        marked = base + Style(bold=True, reverse=True)
+        end, step = self._left + layout.columns, layout.headings
+        segments = []
+        if line == step - 1:
+            corner = "true↓ pred→" if layout.head_width > 11 else "↓ →"
+            # An arrow at either end shows that there are more columns.
+            arrow = "◀" if self._left else " "
+            segments.append(Segment(fit_label(corner, layout.head_width - 1) + arrow, plain))
+        else:
+            # The first name begins above the names of the rows.
+            segments.append(Segment(" " * (layout.head_width - layout.cell_width), plain))
+        width = layout.cell_width * step - 1
         names = short_names(self._names, width)
-        for column in range(self._left, end):
-            name = fit_label(names[column], width, right=True)
-            segments.append(Segment(name, marked if column == self.cursor[1] else plain))
+        for column in range(self._left + line, end, step):
+            segments.append(Segment(" " * (width - cell_width(names[column])), plain))
+            segments.append(Segment(names[column], marked if column == self.cursor[1] else plain))
             arrow = "▶" if column == end - 1 and end < len(self._names) else " "
             segments.append(Segment(arrow, plain))
         return segments
