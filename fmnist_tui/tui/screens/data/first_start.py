@@ -163,7 +163,7 @@ def first_config(dataset: str) -> RunConfig:
 
 
 def _expect() -> str:
-    """`over 90 % in about 12 s on two cores`, from the measured figures of the recipe."""
+    """`over 90 %, about 12 s of training on two cores`, from the measured figures of the recipe."""
     recipe = recipes.load_recipe(RECIPE)
     measured = recipe.result
     if measured is None:
@@ -171,7 +171,7 @@ def _expect() -> str:
     epochs = recipe.values["epochs"] if not recipe.uses_gpu else EPOCHS
     seconds = format_short_duration(measured.train_seconds * EPOCHS / epochs)
     where = "one GPU" if recipe.uses_gpu else "two cores"
-    return f"over 90 % in about {seconds} on {where}"
+    return f"over 90 %, about {seconds} of training on {where}"
 
 
 def _draw_sketches() -> list[npt.NDArray[np.uint8]]:

@@ -23,12 +23,12 @@ from fmnist_tui.tui.widgets.confusion_heatmap import (
     Counts,
     HeatColours,
     cell_shares,
-    cell_width,
     fit_label,
     heat_colours,
 )
 from fmnist_tui.util.class_names import short_name, short_names
 from fmnist_tui.util.sequences import next_item
+from fmnist_tui.util.text import cell_width
 
 COUNTS, ROWS, COLUMNS = "counts", "row %", "column %"
 MODES = (COUNTS, ROWS, COLUMNS)
