@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from textual.content import Content
 from textual.geometry import Size
+from textual.message import Message
 from textual.widget import Widget
 
 GAP = "  "
@@ -16,7 +17,16 @@ class SummaryLine(Widget):
 
     DEFAULT_CSS = "SummaryLine { height: auto; width: 1fr; padding: 0 1; }"
 
+    class HeightChanged(Message):
+        """The text takes more or fewer lines than before."""
+
     _groups: tuple[tuple[Content, ...], ...] = ()
+    _height = 0
+
+    def on_resize(self) -> None:
+        if self.size.height != self._height:
+            self._height = self.size.height
+            self.post_message(self.HeightChanged())
 
     def show(self, *groups: Sequence[Content]) -> None:
         before, after = self._groups, tuple(tuple(group) for group in groups if group)

@@ -160,6 +160,7 @@ class EvaluateScreen(SelectedRunScreen):
     def _folded(self) -> bool:
         return self.has_class("-narrow") or self.has_class("-low")
 
+    @on(SummaryLine.HeightChanged)
     def on_resize(self) -> None:
         self.call_after_refresh(self._resized)
 
