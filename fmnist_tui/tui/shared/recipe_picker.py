@@ -20,6 +20,7 @@ from fmnist_tui.tui.shared.recipe_facts import (
     read_recipe_facts,
 )
 from fmnist_tui.tui.widgets.columns import Column, fit_columns, format_head, format_row
+from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import NO_VALUE, format_percent, format_short_duration
 from fmnist_tui.util.text import safe_text
 
@@ -69,7 +70,11 @@ class RecipePicker(PickerDialog):
     @on(events.Mount)
     @work
     async def _read_runs(self) -> None:
-        facts = await asyncio.to_thread(read_recipe_facts, self._runs_dir)
+        try:
+            facts = await asyncio.to_thread(read_recipe_facts, self._runs_dir)
+        except UserError as error:
+            self.app.notify(str(error), severity="error")
+            return
         if self.is_attached:
             self.replace_text(self._rows(facts))
 

@@ -9,8 +9,11 @@ import pytest
 
 from fmnist_tui.config import recipes
 from fmnist_tui.runs.listing import summarise_run
-from fmnist_tui.tui.shared.recipe_facts import find_facts
-from tests.tui.support import make_run
+from fmnist_tui.tui.shared.recipe_facts import RecipeFacts, find_facts
+from fmnist_tui.tui.shared.recipe_picker import RecipePicker
+from fmnist_tui.util.errors import UserError
+from tests.tui.conftest import OpenDashboard
+from tests.tui.support import make_run, record_toasts, wait_until
 
 
 def test_the_seconds_of_other_recipes_are_expected_by_those_of_a_run_on_this_machine(
@@ -40,3 +43,17 @@ def test_a_run_of_fewer_epochs_tells_the_speed_and_is_no_run_of_the_recipe(
     [facts] = find_facts([recipe], [run])
     assert facts.last_run is None
     assert facts.expected_seconds == pytest.approx(2 * measured.train_seconds)
+
+
+async def test_the_recipes_can_be_chosen_where_the_runs_cannot_be_listed(
+    open_dashboard: OpenDashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(runs_dir: Path) -> list[RecipeFacts]:
+        raise UserError(f"cannot read the runs in {runs_dir}")
+
+    monkeypatch.setattr("fmnist_tui.tui.shared.recipe_picker.read_recipe_facts", refuse)
+    async with open_dashboard("train") as (dashboard, pilot):
+        toasts = record_toasts(monkeypatch)
+        await pilot.press("f")
+        await wait_until(pilot, lambda: any("cannot read the runs" in said for said in toasts))
+        assert isinstance(dashboard.screen, RecipePicker)
