@@ -80,6 +80,8 @@ def open_dashboard(
             return app_state.exit_code
         status = open_tour(data_dir, ascii_only=ascii_only, debug=debug, fetch=fetch)
         if status:
+            if fetch is not None:
+                fetch.end()
             return status
         attach = None
 
