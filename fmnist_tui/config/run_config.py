@@ -94,9 +94,11 @@ class RunConfig(BaseModel):
     device: str = _field(
         "auto", f"where to train: {DEVICES}", group="machine", pattern=_DEVICE_PATTERN
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = _field(
+    devices: int = _field(1, "GPUs, or CPU processes, that one run trains on", ge=1, le=64)
+    precision: Literal["auto", "fp32", "tf32", "bf16", "fp16"] = _field(
         "auto", "number format of the network; auto is bf16 if the hardware supports it"
     )
+    deterministic: bool = _field(True, "on NVIDIA, use only kernels whose results repeat")
     compile: bool = _field(False, "compile the model first (pays on long runs)")
     cuda_graph: bool = _field(True, "on NVIDIA, run each step as one CUDA graph")
     threads: int | None = _field(

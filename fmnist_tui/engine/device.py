@@ -50,7 +50,7 @@ class TrainingDevice:
 
     def autocast(self) -> AbstractContextManager[object]:
         """The context in which the network computes in the run's precision."""
-        if self.precision == "fp32":
+        if self.precision in ("fp32", "tf32"):
             return nullcontext()
         dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
         return torch.autocast(self.torch_device.type, dtype=dtype)
@@ -104,10 +104,11 @@ def choose_device(config: RunConfig) -> TrainingDevice:
     cpu_threads = _choose_threads(config, device)
     threads = cpu_threads.count
     torch.set_num_threads(threads)
+    precision = _resolve_precision(config.precision, device)
     if device.type == "cuda":
         torch.cuda.set_device(device)
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+        torch.backends.cudnn.allow_tf32 = precision == "tf32"
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
         name = torch.cuda.get_device_name(device)
@@ -115,7 +116,6 @@ def choose_device(config: RunConfig) -> TrainingDevice:
         name = cpu_name()
         reuse_freed_memory()
         WAIT.set_brief(SHARING.are_contended(threads), threads)
-    precision = _resolve_precision(config.precision, device)
     # Compiled code and the gradient scaler's step read values on the host: not capturable.
     graph = config.cuda_graph and device.type == "cuda" and not config.compile
     return TrainingDevice(device, name, precision, graph and precision != "fp16", cpu_threads)
@@ -160,10 +160,14 @@ def _resolve_device(requested: str) -> torch.device:
 
 
 def _resolve_precision(requested: str, device: torch.device) -> str:
+    is_recent = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
     if requested == "auto":
-        if device.type == "cuda":
-            return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"
-        return "bf16" if device.type == "cpu" and multiplies_bf16() else "fp32"
+        is_fast = is_recent or (device.type == "cpu" and multiplies_bf16())
+        return "bf16" if is_fast else "fp32"
+    if requested == "tf32" and not is_recent:
+        raise UserError(
+            "precision tf32 needs an NVIDIA GPU of the Ampere generation or newer; use fp32 or auto"
+        )
     if requested == "fp16" and device.type == "cpu":
         raise UserError("precision fp16 is not supported on a CPU; use fp32 or bf16")
     return requested

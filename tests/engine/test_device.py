@@ -32,9 +32,12 @@ def test_disable_tf32_turns_it_off_and_restores_it() -> None:
             backend.allow_tf32 = was
 
 
-def test_half_precision_on_a_cpu_is_refused() -> None:
-    with pytest.raises(UserError, match="fp16"):
-        choose_device(config(precision="fp16"))
+@pytest.mark.parametrize("precision", ["fp16", "tf32"])
+def test_a_precision_that_a_cpu_does_not_have_is_refused_with_one_that_it_has(
+    precision: str,
+) -> None:
+    with pytest.raises(UserError, match=f"{precision}.*use fp32"):
+        choose_device(config(precision=precision))
 
 
 @pytest.mark.parametrize(("has_instructions", "precision"), [(True, "bf16"), (False, "fp32")])

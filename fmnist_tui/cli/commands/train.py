@@ -16,8 +16,12 @@ from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import resolve, summarise_run
 from fmnist_tui.util.errors import UsageError, UserError
 
-# The settings that may change when a run is resumed: its weights do not depend on them.
-RESUME_SETTINGS = ("epochs", "lr", "patience", "device", "threads", "checkpoint_seconds")
+# The settings that may change when a run is resumed: how long and how fast it learns, and on what
+# it computes, which changes its weights by no more than rounding does.
+RESUME_SETTINGS = (
+    *("epochs", "lr", "patience"),
+    *("device", "devices", "precision", "deterministic", "threads", "checkpoint_seconds"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -71,6 +71,11 @@ Initialise = Callable[[Learner, CheckpointStore], tuple[str, ...]]
 def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: OnTick) -> None:
     """Run a training to its end; raises only what prevents a run from starting."""
     config = training.config
+    if config.devices > 1:
+        raise UserError(
+            f"devices = {config.devices}: one process trains on one device; start several with"
+            f" `torchrun --standalone --nproc-per-node={config.devices} -m fmnist_tui train`"
+        )
     before, changed, recorded_threads = RunState(), "", RecordedThreads()
     begins = training.folder is None
     if training.folder is not None:

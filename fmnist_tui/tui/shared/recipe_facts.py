@@ -17,7 +17,12 @@ from fmnist_tui.runs.listing import RunSummary, list_runs
 from fmnist_tui.util.errors import UserError
 
 # Settings that a run of a recipe may change and still be one.
-_FREE = frozenset({"seed", "threads", "precision", "compile", "cuda_graph", "checkpoint_seconds"})
+_FREE = frozenset(
+    {
+        *("seed", "threads", "precision", "deterministic", "compile", "cuda_graph"),
+        "checkpoint_seconds",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,6 +243,13 @@ while training.folder is None or not training.events:
     assert replay(folder / "events.jsonl").end_reason == STOPPED
 
 
+def test_several_devices_are_refused_with_the_command_for_them(session: Session) -> None:
+    training = session.train(config(devices=2))
+    assert training.wait(PATIENCE)
+    assert "torchrun --standalone --nproc-per-node=2" in str(training.error)
+    assert not session.runs_dir.exists()
+
+
 def test_a_dataset_that_cannot_be_loaded_leaves_no_run_folder(
     session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
