@@ -53,10 +53,9 @@ def test_captured_steps_learn_the_same_as_eager_ones(settings: dict[str, object]
             learner.frozen.record_hash(learner.model.state_dict())
         step = learner.make_step()
         for epoch in range(2):
-            for row in learner.order.epoch_indices(epoch):
-                learner.apply_lr()
-                step(row)
-                learner.step += 1
+            rows = learner.order.epoch_indices(epoch)
+            step.run(rows, learner.next_rates(len(rows)))
+            learner.step += len(rows)
         losses.append(step.read_totals()[0])
         assert step.is_captured == graph
         if learner.frozen is not None:

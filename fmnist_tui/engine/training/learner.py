@@ -27,8 +27,9 @@ from fmnist_tui.engine.compute.schedule import learning_rate
 from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.engine.inference.classifier import ModelInfo, OnTick, no_op, predict_logits
 from fmnist_tui.engine.optim import OptimSpec
+from fmnist_tui.engine.step.rates import RateTensors
+from fmnist_tui.engine.step.training_step import Network, TrainingStep
 from fmnist_tui.engine.training.freezing import FrozenParts, use_body_lr
-from fmnist_tui.engine.training.step import Network, TrainingStep
 from fmnist_tui.util.errors import format_error
 
 # Training images that a model may look at before the first step.
@@ -86,16 +87,14 @@ class Learner:
             images = self.train.slice(0, PREPARATION_IMAGES).float()
             prepare(info.normalisation.apply(images))
         self.frozen = FrozenParts(self.model, self.config.freeze) if self.config.freeze else None
-        # Tensors, so that a captured graph uses the rates of each step.
-        self._lr = torch.tensor(self.config.lr, dtype=torch.float32, device=device.torch_device)
-        self._body_lr = self._lr * self.config.body_lr
+        self._rates = RateTensors(self.config.lr, self.config.body_lr, device.torch_device)
         settings = self.config.momentum, self.config.weight_decay, device.cuda_graph
-        spec = OptimSpec(self._lr, *settings)
+        spec = OptimSpec(self._rates.base, *settings)
         self._optimizer = plugins.build_plugin(
             "optim", self.config.optimizer, torch.optim.Optimizer, self.model, spec
         )
         if self.config.body_lr != 1:
-            use_body_lr(self.model, self._optimizer, self._body_lr, self.config.renew)
+            use_body_lr(self.model, self._optimizer, self._rates.body, self.config.renew)
         if device.cuda_graph:
             # Suppress torch's warning that the few steps before the capture are slow.
             setattr(self._optimizer, "_warned_capturable_if_run_uncaptured", True)  # noqa: B010
@@ -115,17 +114,18 @@ class Learner:
     @property
     def lr(self) -> float:
         """The learning rate of the next step."""
-        return learning_rate(self.config, self.step, self.total_steps) * self.lr_factor
+        return self.next_rates(1)[0]
+
+    def next_rates(self, count: int) -> list[float]:
+        """The learning rates of the next steps."""
+        steps = range(self.step, self.step + count)
+        return [
+            learning_rate(self.config, step, self.total_steps) * self.lr_factor for step in steps
+        ]
 
     def set_lr(self, lr: float) -> None:
         """Make the rate `lr` now, and scale the rest of the schedule in proportion."""
         self.lr_factor = lr / learning_rate(self.config, self.step, self.total_steps)
-
-    def apply_lr(self, lr: float | None = None) -> None:
-        """Copy the rate of the next step, or the given one, to the device."""
-        rate = self.lr if lr is None else lr
-        self._lr.fill_(rate)
-        self._body_lr.fill_(rate * self.config.body_lr)
 
     def compile(self, warn: Callable[[str], None]) -> Network:
         """The compiled network, or the model itself with a warning if compiling fails.
@@ -159,6 +159,7 @@ class Learner:
             model=self.model,
             network=network or self.model,
             optimizer=self._optimizer,
+            rates=self._rates,
             scaler=self._scaler,
             augment=Augment(self.config, self.info.normalisation),
             data=self.train,

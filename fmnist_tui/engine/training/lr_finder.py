@@ -13,8 +13,8 @@ from itertools import chain, count, islice
 
 from fmnist_tui.engine.inference.classifier import OnTick
 from fmnist_tui.engine.run.training_handle import Inbox
+from fmnist_tui.engine.step.training_step import TrainingStep
 from fmnist_tui.engine.training.learner import Learner
-from fmnist_tui.engine.training.step import TrainingStep
 from fmnist_tui.protocol.commands import CancelSearch, Command, Detach, Stop
 from fmnist_tui.protocol.events import FINISHED, STOPPED, Event, LrProbed, LrSearched
 from fmnist_tui.protocol.lr_curve import (
@@ -83,8 +83,7 @@ def search(
             if is_stopped := commands.is_search_ended():
                 break
             lr = rates.rate_at(probe)
-            learner.apply_lr(lr)
-            step(indices)
+            step.run(indices[None], [lr])
             loss = step.read_totals()[0] / learner.order.batch_size
             points.append((lr, loss))
             emit(LrProbed(time.time(), learner.step, probe + 1, rates.steps, lr, loss))

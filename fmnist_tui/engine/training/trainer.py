@@ -147,11 +147,12 @@ class Trainer:
             if self._is_paused:
                 self._wait_while_paused()
             self._threads.before_step(learner.step)
-            learner.apply_lr()
-            step(batches[learner.epoch_step])
-            learner.step += 1
-            learner.epoch_step += 1
-            self._images_since_progress += learner.order.batch_size
+            first = learner.epoch_step
+            count = step.choose_count(learner.order.steps_per_epoch - first)
+            step.run(batches[first : first + count], learner.next_rates(count))
+            learner.step += count
+            learner.epoch_step += count
+            self._images_since_progress += count * learner.order.batch_size
             now = time.perf_counter()
             if now - self._progress_time >= PROGRESS_SECONDS:
                 self._report_progress()

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from fmnist_tui.engine.session.session import Session
+from fmnist_tui.engine.step.training_step import TrainingStep
 from fmnist_tui.engine.training.learner import Learner
-from fmnist_tui.engine.training.step import TrainingStep
 from fmnist_tui.engine.training.trainer import Trainer
 from fmnist_tui.protocol.events import FAILED, FINISHED
 from tests.engine.support import Listener, config

@@ -137,7 +137,7 @@ def test_a_fork_uses_the_new_settings_and_not_rates_changed_during_the_run(
     again.restore(payload, manifest.file)
     groups = again._optimizer.param_groups
     assert [group["weight_decay"] for group in groups] == [0.25, 0.0]
-    assert all(group["lr"] is again._lr for group in groups)
+    assert all(group["lr"] is again._rates.base for group in groups)
 
 
 def test_a_step_checkpoint_is_forked_by_its_file_name(session: Session, parent: RunFolder) -> None:

@@ -194,9 +194,8 @@ def test_averaging_does_not_touch_frozen_parts_even_a_negative_zero() -> None:
     with torch.no_grad():
         learner.model.state_dict()["0.weight"].fill_(-0.0)
     learner.load_weights(learner.model.state_dict(), "here")
-    step = learner.make_step()
-    for row in learner.order.epoch_indices(0):
-        step(row)
+    rows = learner.order.epoch_indices(0)
+    learner.make_step().run(rows, learner.next_rates(len(rows)))
     averaged = learner.weights_payload()["weights"]["0.weight"]
     assert torch.signbit(averaged).all()
 
@@ -249,8 +248,7 @@ def test_the_body_learns_at_its_fraction_of_the_rate(
         settings_ = config(**settings, lr=1e-3, body_lr=factor, renew=renew)
         learner = make_learner(settings_, blobs(64))
         before = {name: tensor.clone() for name, tensor in learner.model.named_parameters()}
-        learner.apply_lr()
-        learner.make_step()(learner.order.epoch_indices(0)[0])
+        learner.make_step().run(learner.order.epoch_indices(0)[:1], learner.next_rates(1))
         moves.append(
             {name: tensor - before[name] for name, tensor in learner.model.named_parameters()}
         )
@@ -264,6 +262,6 @@ def test_the_schedule_and_a_changed_rate_apply_to_head_and_body(tmp_path: Path) 
     learner = make_learner(config(**SETTINGS, body_lr=0.1, schedule="cosine"), blobs(64))
     learner.step = 3
     learner.set_lr(0.02)
-    learner.apply_lr()
+    learner.make_step().run(learner.order.epoch_indices(0)[:1], learner.next_rates(1))
     rates = {round(float(group["lr"]), 6) for group in learner._optimizer.param_groups}
     assert rates == {0.02, 0.002}

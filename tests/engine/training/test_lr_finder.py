@@ -56,13 +56,9 @@ def fingerprint(learner: Learner) -> str:
 
 def take_steps(learner: Learner, steps: int) -> None:
     """Train for some steps, like a trainer."""
-    learn = learner.make_step()
-    rows = learner.order.epoch_indices(0)
-    for step in range(steps):
-        learner.apply_lr()
-        learn(rows[step])
-        learner.step += 1
-        learner.epoch_step += 1
+    learner.make_step().run(learner.order.epoch_indices(0)[:steps], learner.next_rates(steps))
+    learner.step += steps
+    learner.epoch_step += steps
 
 
 def run_search(

@@ -13,7 +13,7 @@ import torch
 from fmnist_tui.config.recipes import read_recipe
 from fmnist_tui.engine.device import choose_device
 from fmnist_tui.engine.session.session import Session
-from fmnist_tui.engine.training.step import TrainingStep
+from fmnist_tui.engine.step.training_step import TrainingStep
 from fmnist_tui.protocol.commands import (
     CancelSearch,
     Command,

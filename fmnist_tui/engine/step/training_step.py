@@ -1,4 +1,4 @@
-"""One training step, run eagerly or as a captured CUDA graph.
+"""Training steps, run eagerly or as a captured CUDA graph.
 
 Nothing in a step waits for the device: the loss and the number of correct predictions are summed
 in tensors there, which the training loop reads a few times a second.
@@ -6,7 +6,7 @@ in tensors there, which the training loop reads a few times a second.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,7 @@ from fmnist_tui.engine.compute.ema import WeightAverage
 from fmnist_tui.engine.compute.loader import DeviceSplit
 from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.engine.optim import Optimizer
+from fmnist_tui.engine.step.rates import RateTensors
 
 WARM_UP_STEPS = 3
 Network = Callable[[Tensor], Tensor]
@@ -24,12 +25,13 @@ Network = Callable[[Tensor], Tensor]
 
 @dataclass(eq=False)
 class TrainingStep:
-    """Trains on the images of a row of indices; `read_totals` returns loss and accuracy sums."""
+    """Trains on batches, each a row of indices; `read_totals` returns loss and accuracy sums."""
 
     model: nn.Module
     # the model, or its compiled form
     network: Network
     optimizer: Optimizer
+    rates: RateTensors
     scaler: torch.amp.GradScaler
     augment: Augment
     data: DeviceSplit
@@ -52,8 +54,19 @@ class TrainingStep:
     def is_captured(self) -> bool:
         return self._graph is not None
 
-    def __call__(self, indices: Tensor) -> None:
-        self._indices.copy_(indices, non_blocking=True)
+    def choose_count(self, left: int) -> int:
+        """How many steps to take in one call, if so many are left before the next thing that
+        must happen between two steps: few enough that a command need not wait for long."""
+        return min(left, 1)
+
+    def run(self, rows: Tensor, rates: Sequence[float]) -> None:
+        """Take one step for each row of indices, with the learning rates of these steps."""
+        for row, rate in zip(rows, rates, strict=True):
+            self._step(row, rate)
+
+    def _step(self, row: Tensor, rate: float) -> None:
+        self.rates.fill(rate)
+        self._indices.copy_(row, non_blocking=True)
         if not self.device.cuda_graph:
             self._train_batch()
         elif self._graph is not None:
