@@ -19,12 +19,13 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields
 from itertools import islice, starmap
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from fmnist_tui.config import gpu_detect, run_config
+from fmnist_tui.config.measurement import SECONDS, Measurement, add_up
 from fmnist_tui.config.problems import SHOWN, ConfigError, ConfigProblem
 from fmnist_tui.config.run_config import FIELDS, RunConfig, parse_setting
 from fmnist_tui.util.errors import UserError, did_you_mean, format_error
@@ -33,8 +34,8 @@ from fmnist_tui.util.text_file import read_toml
 
 DEFAULT_RECIPE = "two-conv"
 ENV_PREFIX = "FMNIST_TUI_"
-SECONDS, FROZEN = "train_seconds", "frozen_unchanged"
-METRICS = ("test_accuracy", "val_accuracy", "group_accuracy", SECONDS, FROZEN)
+FROZEN = "frozen_unchanged"
+METRICS = ("test_accuracy", "val_accuracy", "group_accuracy", *SECONDS, FROZEN)
 KEYS = ("about", "seeds", "run", "gpu", "stage", "ensemble", "claim", "measured", "made_with")
 MAX_SEEDS = 64
 DEFAULT_SEEDS = 3
@@ -67,23 +68,6 @@ class Claim:
 
     def is_met_by(self, value: float) -> bool:
         return value <= self.bound if self.at_least is None else value >= self.bound
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """What the recipe (or a stage of it) has reached on the test split of `data`, as mean and
-    standard deviation over `seeds`; `train_seconds` are those in training steps `on` a machine,
-    which has a GPU that the settings of [gpu] are for or has not. `parameters` are the model's."""
-
-    test_accuracy: float
-    train_seconds: float
-    on: str
-    sd: float = 0.0
-    seeds: int = 1
-    data: str = "Fashion-MNIST"
-    gpu: bool = False
-    stage: str = ""
-    parameters: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +114,7 @@ class Recipe:
     def result(self) -> Measurement | None:
         """What was measured on a machine like this one; of a recipe with stages the last one, after
         the seconds of all. None if nothing was."""
-        alike = [each for each in self.measured if each.gpu == self.uses_gpu]
-        if not alike:
-            return None
-        return replace(alike[-1], train_seconds=sum(each.train_seconds for each in alike))
+        return add_up([each for each in self.measured if each.gpu == self.uses_gpu])
 
     @property
     def variants(self) -> list[list[Claim]]:
@@ -150,12 +131,6 @@ class Recipe:
         if self.gpu and gpu_detect.will_use_gpu(str(device)):
             values.update(self.gpu)
         return RunConfig.build({**values, **changes}, f"recipe {safe_text(self.name, 60)}")
-
-
-def format_result(measured: Measurement) -> str:
-    """`91.69 ± 0.14 %`, of one seed without a deviation."""
-    deviation = f" ± {measured.sd * 100:.2f}" if measured.seeds > 1 else ""
-    return f"{measured.test_accuracy * 100:.2f}{deviation} %"
 
 
 def shipped_folder(part: str) -> Path:
@@ -282,8 +257,8 @@ def _find_measurement_problems(
         if key in ("test_accuracy", "sd"):
             if not (_is_number(value) and 0 <= value <= 1):
                 yield f"measured.{key}", measured.get(key), "must be a fraction from 0 to 1"
-        elif key == "train_seconds":
-            if not (_is_number(value) and 0 < value < math.inf):
+        elif key in SECONDS:
+            if value is not None and not (_is_number(value) and 0 < value < math.inf):
                 yield f"measured.{key}", measured.get(key), "must be a number of seconds"
         elif key == "seeds":
             if not _is_seed_count(value, 1):
@@ -296,6 +271,8 @@ def _find_measurement_problems(
                 yield f"measured.{key}", value, "must be true or false"
         elif value is MISSING or not isinstance(value, str):
             yield f"measured.{key}", measured.get(key), "must be text"
+    if not any(kind in measured for kind in SECONDS):
+        yield "measured.warm_seconds", None, "set warm_seconds, train_seconds or both"
     if measured.get("stage", "") not in ("", *stages):
         yield "measured.stage", measured["stage"], "no such stage"
 
@@ -311,9 +288,9 @@ def _find_claim_problems(claim: Mapping[str, Any], stages: list[object]) -> Iter
     for key in bounds:
         value = claim[key]
         is_number = _is_number(value)
-        if metric == SECONDS and not (is_number and 0 < value < math.inf):
+        if metric in SECONDS and not (is_number and 0 < value < math.inf):
             yield f"claim.{key}", value, "must be a number of seconds"
-        elif metric != SECONDS and not (is_number and 0 <= value <= 1):
+        elif metric not in SECONDS and not (is_number and 0 <= value <= 1):
             yield f"claim.{key}", value, "must be a fraction from 0 to 1"
     if not isinstance(claim.get("run", {}), dict):
         yield "claim.run", claim["run"], "must be a table"

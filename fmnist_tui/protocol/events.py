@@ -43,9 +43,10 @@ class RunStarted:
     of the best checkpoint that a resumed run goes on with, 0 if it has none: bests of later steps
     belong to steps that are trained again; `changed_settings` says in words which settings it
     goes on with instead of others. On a CPU, `threads` is
-    the number of threads that it starts with, of `cpus`. `run_seconds` and
-    `train_seconds` are the wall time of the run and the time in its training steps so far, of all
-    sessions; here and below they are None in events of earlier versions.
+    the number of threads that it starts with, of `cpus`. `run_seconds`, `warm_seconds` and
+    `train_seconds` are the wall time of the run, its warm wall time (from the first step to usable
+    weights, see `RunClock`) and the time in its training steps so far, of all sessions; here and
+    below they are None in events of earlier versions.
     """
 
     t: float
@@ -77,6 +78,7 @@ class RunStarted:
     train_seconds: float | None = None
     best_step: int | None = None
     changed_settings: str = ""
+    warm_seconds: float | None = None
 
     @property
     def total_steps(self) -> int:
@@ -95,8 +97,8 @@ class Progress:
     """Progress of the training; at most ten per second whatever the step rate.
 
     `loss` and `accuracy` are means over the training images since the last Progress of
-    the epoch (`accuracy` is None while labels are mixed). `run_seconds` and `train_seconds` are
-    those of the run so far, `epochs` the number that it is to have.
+    the epoch (`accuracy` is None while labels are mixed). `run_seconds`, `warm_seconds` and
+    `train_seconds` are those of the run so far, `epochs` the number that it is to have.
     """
 
     t: float
@@ -113,12 +115,14 @@ class Progress:
     run_seconds: float | None = None
     train_seconds: float | None = None
     epochs: int = 0
+    warm_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EpochEnded:
     """Metrics of an epoch: training and, if there is a validation split, validation, in the
-    precision of the training. `seconds` is the time in training steps."""
+    precision of the training. `seconds` is the time in training steps, `warm_seconds` that of
+    the run so far, with the validation of this epoch and the saving of its weights."""
 
     t: float
     step: int
@@ -132,6 +136,7 @@ class EpochEnded:
     seconds: float
     images_per_second: float
     best: bool
+    warm_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +296,8 @@ class TrialEnded:
 class RunEnded:
     """The process stops training; `reason` is finished, stopped, detached or failed.
 
-    `seconds` is the wall time of this session, `run_seconds` that of all."""
+    `seconds` is the wall time of this session, `run_seconds` that of all, `warm_seconds` the warm
+    wall time of all."""
 
     t: float
     step: int
@@ -300,6 +306,7 @@ class RunEnded:
     seconds: float
     message: str = ""
     run_seconds: float | None = None
+    warm_seconds: float | None = None
 
     @property
     def outcome(self) -> str:

@@ -7,7 +7,6 @@ the same events give equal states. Memory is bounded whatever the length of the 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,6 +36,7 @@ from fmnist_tui.protocol.events import (
 from fmnist_tui.protocol.lr_search import LrSearch
 from fmnist_tui.protocol.run_time import RunTime
 from fmnist_tui.protocol.series import CurvePoint, Series
+from fmnist_tui.protocol.step_timer import StepTimer
 
 MAX_EPOCHS = 2000
 MAX_ALERTS = 200
@@ -46,39 +46,6 @@ TRAIN_LOSS, TRAIN_ACCURACY = "train_loss", "train_accuracy"
 VAL_LOSS, VAL_ACCURACY, LR = "val_loss", "val_accuracy", "lr"
 # The wall time of the run in seconds, by step
 ELAPSED = "elapsed"
-
-# Time constant of the average step time behind the time left: long enough to include the
-# validations between epochs, short enough to follow a change of load.
-_AVERAGING_SECONDS = 600.0
-
-
-@dataclass(slots=True)
-class _StepTimer:
-    """Average seconds per step by the times of the events, without pauses."""
-
-    t: float = math.nan
-    step: int = 0
-    seconds: float = 0.0
-    steps: float = 0.0
-    paused_at: float | None = None
-
-    def update(self, t: float, step: int) -> None:
-        seconds, steps = t - self.t, step - self.step
-        # False before the first step and after the clock was set back.
-        if 0 <= seconds < math.inf and steps > 0:
-            decay = math.exp(-seconds / _AVERAGING_SECONDS)
-            self.seconds = self.seconds * decay + seconds
-            self.steps = self.steps * decay + steps
-        self.t, self.step = t, step
-
-    def pause(self, t: float) -> None:
-        if self.paused_at is None:
-            self.paused_at = t
-
-    def resume(self, t: float) -> None:
-        if self.paused_at is not None:
-            self.t += max(0.0, t - self.paused_at)
-            self.paused_at = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +102,7 @@ class RunState:
     markers: deque[Marker] = field(default_factory=lambda: deque(maxlen=MAX_MARKERS))
     record: CheckpointRecord = field(default_factory=CheckpointRecord)
     unreadable_lines: int = 0
-    _step_timer: _StepTimer = field(default_factory=_StepTimer)
+    _step_timer: StepTimer = field(default_factory=StepTimer)
 
     def apply(self, event: Event) -> None:
         self.t = event.t
@@ -210,6 +177,12 @@ class RunState:
         return self.time.train_seconds
 
     @property
+    def warm_seconds(self) -> float | None:
+        """The warm wall time, from the first step to usable weights, of all sessions; None for
+        runs of earlier versions."""
+        return self.time.warm_seconds
+
+    @property
     def frozen_unchanged(self) -> bool | None:
         """Whether frozen parts were unchanged at the end; None if nothing was frozen or the
         run has not ended."""
@@ -237,7 +210,7 @@ class RunState:
         self.sessions += 1
         self.phase, self.paused, self.end, self.telemetry = "", False, None, None
         self.search = self.trial = None
-        self._step_timer = _StepTimer()
+        self._step_timer = StepTimer()
         for curve in self.curves.values():
             curve.drop_after(step)
         self.epochs = deque((e for e in self.epochs if e.step <= step), MAX_EPOCHS)
@@ -275,6 +248,7 @@ class RunState:
 
     def _epoch_ended(self, event: EpochEnded) -> None:
         self.step, self.epoch, self.lr = event.step, event.epoch, event.lr
+        self.time.reach(event)
         self.epochs.append(event)
         if event.best:
             self.best = event

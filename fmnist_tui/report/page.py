@@ -131,7 +131,8 @@ def _status(facts: ReportFacts) -> str:
         )
     if summary.state == FINISHED:
         after = f" after {done}" if summary.kind != ENSEMBLE else ""
-        return f"finished{after}, {format_duration(state.seconds, units=True)}"
+        seconds = format_duration(state.warm_seconds or state.seconds, units=True)
+        return f"finished{after}, {seconds}{' warm' if state.warm_seconds else ''}"
     reason = f": {summary.reason}" if summary.reason else ""
     return f"{summary.state.upper()} after {done}{reason}"
 

@@ -181,8 +181,11 @@ def machine_section(facts: ReportFacts) -> MachineSection:
             ("threads changed", f"{times} beside other programs; at the end {state.threads}")
         )
     if facts.summary.kind != ENSEMBLE:
+        if state.warm_seconds:
+            duration = format_duration(state.warm_seconds, units=True)
+            rows.append(("warm time", f"{duration}, from the first step to usable weights"))
         duration = format_duration(state.train_seconds, units=True)
-        rows.append(("training time", f"{duration} ({state.step:,} steps)"))
+        rows.append(("in training steps", f"{duration} ({state.step:,} steps)"))
         speed = state.mean_images_per_second
         rows.append(("speed", f"{speed:,.0f} images/s" if speed else NO_VALUE))
     sessions = f" ({state.sessions:,} sessions)" if state.sessions > 1 else ""

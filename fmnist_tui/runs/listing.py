@@ -53,9 +53,10 @@ class RunSummary:
     `state` is running, paused, finished, stopped, detached, failed, crashed or broken;
     `reason` says why it failed or is broken. `best_val_accuracy` and `test_accuracy` are
     fractions; `val_note` is that of `validation.Validation`. `started` is when the run first
-    started, in seconds since 1970; `seconds` its wall time and `train_seconds` the time in
-    training steps, of all its sessions. Runs of earlier versions tell only the wall time of the
-    last one. The epochs of a sweep are its trials. `notes` are the user's.
+    started, in seconds since 1970; `seconds` its wall time, `warm_seconds` that of the
+    training, from its first step to usable weights, and `train_seconds` the time in training
+    steps, of all its sessions. Runs of earlier versions tell only the wall time of the last one.
+    The epochs of a sweep are its trials. `notes` are the user's.
     """
 
     run: RunFolder
@@ -73,6 +74,7 @@ class RunSummary:
     val_note: str = ""
     test_accuracy: float | None = None
     seconds: float = 0.0
+    warm_seconds: float | None = None
     train_seconds: float | None = None
     started: float = 0.0
     seed: int | None = None
@@ -89,6 +91,11 @@ class RunSummary:
         return f"{safe_text(self.run.name)} is {kind} and cannot be {action}" + hints.get(
             self.kind, ""
         )
+
+    @property
+    def shown_seconds(self) -> float:
+        """The warm wall time of a training; the wall time of a run that has none or is older."""
+        return self.seconds if self.warm_seconds is None else self.warm_seconds
 
     @property
     def val_text(self) -> str:
@@ -163,6 +170,7 @@ def summarise_run(run: RunFolder) -> RunSummary:
         val_note=val.note if val is not None else "",
         test_accuracy=test.accuracy if test else None,
         seconds=state.seconds,
+        warm_seconds=state.warm_seconds or None,
         train_seconds=(state.progress or state.started).train_seconds,
         started=first.t if first else state.started.t,
         seed=state.started.seed,

@@ -123,8 +123,8 @@ class SeedGroup:
         return self.test.mean if self.test is not None else None
 
     @property
-    def seconds(self) -> float:
-        return fmean(run.seconds for run in self.counted)
+    def shown_seconds(self) -> float:
+        return fmean(run.shown_seconds for run in self.counted)
 
 
 def group_seeds(

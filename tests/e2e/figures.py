@@ -30,7 +30,12 @@ def compute_figures(run: Path) -> dict[str, Any]:
         file.stem: compute_scores(file) for file in sorted((run / "predictions").glob("*.npz"))
     }
     seconds, train_seconds = compute_seconds(events)
-    return {"splits": splits, "seconds": seconds, "train_seconds": train_seconds}
+    return {
+        "splits": splits,
+        "seconds": seconds,
+        "warm_seconds": sum(map(compute_warm_seconds, _sessions(events))),
+        "train_seconds": train_seconds,
+    }
 
 
 def compute_scores(file: Path) -> dict[str, Any]:
@@ -100,6 +105,13 @@ def compute_seconds(events: list[dict[str, Any]]) -> tuple[float, float]:
             marks = [event for event in session if event.get("run_seconds") is not None]
             wall += marks[-1]["run_seconds"] - wall + end["t"] - marks[-1]["t"]
     return wall, sum(steps.values())
+
+
+def compute_warm_seconds(session: list[dict[str, Any]]) -> float:
+    """The time from the first training step of a session until its last weights are on disk."""
+    steps = [event["t"] for event in session if event.get("value") == "training"]
+    saves = [event["t"] for event in session if event["is"] == "CheckpointSaved"]
+    return float(saves[-1] - steps[0]) if steps and saves else 0.0
 
 
 def _sessions(events: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:

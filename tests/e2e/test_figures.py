@@ -82,6 +82,8 @@ def assert_scores(document: dict[str, Any], scores: dict[str, Any]) -> None:
 def assert_seconds(document: dict[str, Any], computed: dict[str, Any]) -> None:
     for key in ("seconds", "train_seconds"):
         assert document[key] == close(computed[key]), key
+    # The events are written a little after what they tell has happened.
+    assert document["warm_seconds"] == pytest.approx(computed["warm_seconds"], abs=0.2)
 
 
 def test_the_documents_of_train_and_runs_show_and_list(run: Run) -> None:
@@ -147,12 +149,13 @@ def test_the_text_of_runs_show_and_list(run: Run) -> None:
             f" {percent(scores['ece'])}"
         )
         assert words in squeeze(shown)
-    assert f"{clock(run.figures['train_seconds'])} of training" in shown
+    warm = clock(run.train["warm_seconds"])
+    assert f"{warm} warm ({clock(run.figures['train_seconds'])} in steps" in shown
     assert f"{clock(run.figures['seconds'])} in all" in shown
     assert_tables(shown, run.scores("test"))
     listed = squeeze(run.home.run("runs", "list").stdout)
     val, test = (percent(run.scores(split)["accuracy"]) for split in ("val", "test"))
-    assert f"{val} {test} {clock(run.figures['seconds'])}" in listed
+    assert f"{val} {test} {warm}" in listed
 
 
 def assert_tables(text: str, scores: dict[str, Any]) -> None:
@@ -180,7 +183,8 @@ def test_the_report(run: Run, tmp_path: Path) -> None:
     assert f"macro F1 {percent(scores['macro_f1'])} loss {scores['loss']:.4f}".rstrip("0") in text
     assert f"calibration error {percent(scores['ece'])}" in text
     assert f"errors {scores['wrong']:,} checkpoint best" in text
-    assert f"training time {units(run.figures['train_seconds'])}" in text
+    assert f"warm time {units(run.train['warm_seconds'])}" in text
+    assert f"in training steps {units(run.figures['train_seconds'])}" in text
     assert f"wall time {units(run.figures['seconds'])} (2 sessions)" in text
     assert "Measured during training, bf16." in text
     for number, row in enumerate(scores["confusion"]):
@@ -209,9 +213,9 @@ def test_the_screens(run: Run) -> None:
             assert fact in text
         terminal.press("6")
         row = f"{percent(val['accuracy'])} +best +{percent(scores['accuracy'])} +"
-        terminal.until(row + clock(run.figures["seconds"]))
-        training = f"{clock(run.figures['train_seconds'])} of training"
-        terminal.until(f"{clock(run.figures['seconds'])}, {training}")
+        terminal.until(row + clock(run.train["warm_seconds"]))
+        terminal.until(f"{clock(run.train['warm_seconds'])} warm")
+        terminal.until(f"in all +{clock(run.figures['seconds'])}")
 
 
 def squeeze(text: str) -> str:

@@ -122,7 +122,7 @@ def _to_json(folder: RunFolder, state: RunState, members: Sequence[RunSummary]) 
             }
             for member in members
         ],
-        **console.pick(state, "seconds", "train_seconds"),
+        **console.pick(state, "seconds", "warm_seconds", "train_seconds"),
         **evaluations_to_json(state),
     }
 

@@ -8,8 +8,9 @@ from dataclasses import asdict
 
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.config import gpu_detect, recipes
+from fmnist_tui.config.measurement import format_result
 from fmnist_tui.config.plans import Plan
-from fmnist_tui.config.recipes import Claim, Recipe, format_result
+from fmnist_tui.config.recipes import Claim, Recipe
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.util.errors import UsageError
 from fmnist_tui.util.formatting import format_short_duration
@@ -60,13 +61,16 @@ def _list(args: argparse.Namespace) -> None:
     for recipe in loaded:
         figures = ("–", "–", "–")
         if (result := recipe.result) is not None:
-            seconds = format_short_duration(result.train_seconds)
+            seconds = format_short_duration(result.seconds)
+            if not result.warm_seconds:
+                seconds += " in steps"
             figures = (format_result(result), seconds, result.data)
             machines.add(result.on)
         rows.append((recipe.name, recipe.summary, *figures))
     console.print_table(("recipe", "what it is", "test accuracy", "time", "data"), rows, fold=True)
     console.note(
-        f"measured on {' and '.join(sorted(machines))}; the time is that in training steps"
+        f"measured on {' and '.join(sorted(machines))}; time: from the first step to usable"
+        " weights; in steps: without validation and saving"
     )
 
 
@@ -133,7 +137,10 @@ def _check(args: argparse.Namespace) -> int:
         )
     else:
         console.console().print(claims.create_claim_table(results))
-        console.note("each run read the test split once; seconds are those in training steps")
+        console.note(
+            "each run read the test split once; seconds are those from the first step to usable"
+            " weights, with validation and saving"
+        )
     for result in results:
         claim = claims.format_claim(result)
         if result.passed is None:

@@ -15,8 +15,9 @@ from fmnist_tui.cli.support import console
 from fmnist_tui.cli.support.progress import ProgressPart
 from fmnist_tui.cli.support.run_plan import CompletedStep, run_plan
 from fmnist_tui.config.dataset_catalog import garment_groups
+from fmnist_tui.config.measurement import SECONDS, STEP_SECONDS, WARM_SECONDS
 from fmnist_tui.config.plans import Plan
-from fmnist_tui.config.recipes import DEFAULT_SEEDS, FROZEN, SECONDS, Claim, Recipe
+from fmnist_tui.config.recipes import DEFAULT_SEEDS, FROZEN, Claim, Recipe
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import FINISHED
 from fmnist_tui.util.errors import UserError
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 class ClaimResult:
     """A claim and what was measured. `passed` is None if the claim could not be checked; `why`
     says what prevented that, or what failed. `seconds` are the wall times of the seeds,
-    `train_seconds` their times in training steps. Printed as JSON under these names."""
+    `warm_seconds` those from the first step to usable weights, `train_seconds` their times in
+    training steps. Printed as JSON under these names."""
 
     recipe: str
     about: str
@@ -40,6 +42,7 @@ class ClaimResult:
     claim: float
     values: tuple[float, ...]
     seconds: tuple[float, ...]
+    warm_seconds: tuple[float, ...]
     train_seconds: tuple[float, ...]
     count: int
     passed: bool | None
@@ -120,7 +123,7 @@ def _check_claim(recipe: Recipe, claim: Claim, results: SeedResults) -> ClaimRes
     else:
         passed = claim.is_met_by(statistics.fmean(values))
     evaluated = None
-    if claimed and claim.metric not in (SECONDS, FROZEN):
+    if claimed and claim.metric not in (*SECONDS, FROZEN):
         evaluated = claimed[0][-1].state.evaluation(split)
     return ClaimResult(
         recipe=recipe.name,
@@ -131,7 +134,8 @@ def _check_claim(recipe: Recipe, claim: Claim, results: SeedResults) -> ClaimRes
         claim=claim.bound,
         values=values,
         seconds=tuple(sum(step.state.seconds for step in steps) for steps in claimed),
-        train_seconds=tuple(_train_seconds(steps) for steps in claimed),
+        warm_seconds=tuple(_sum_seconds(WARM_SECONDS, steps) for steps in claimed),
+        train_seconds=tuple(_sum_seconds(STEP_SECONDS, steps) for steps in claimed),
         count=evaluated.count if evaluated else 0,
         passed=passed,
         why=why,
@@ -140,8 +144,8 @@ def _check_claim(recipe: Recipe, claim: Claim, results: SeedResults) -> ClaimRes
 
 def _measure(metric: str, split: str, steps: Sequence[CompletedStep]) -> float:
     """A metric: seconds are summed over the steps, others are those of the last."""
-    if metric == SECONDS:
-        return _train_seconds(steps)
+    if metric in SECONDS:
+        return _sum_seconds(metric, steps)
     state, folder = steps[-1].state, steps[-1].folder
     assert folder is not None, "a finished run has a folder"
     if metric == FROZEN:
@@ -156,8 +160,9 @@ def _measure(metric: str, split: str, steps: Sequence[CompletedStep]) -> float:
     return evaluated.accuracy
 
 
-def _train_seconds(steps: Sequence[CompletedStep]) -> float:
-    return sum(step.state.train_seconds for step in steps)
+def _sum_seconds(kind: str, steps: Sequence[CompletedStep]) -> float:
+    """Seconds of all steps; combining an ensemble trains nothing."""
+    return sum(getattr(step.state, kind) or 0.0 for step in steps)
 
 
 def format_bound(metric: str, bound: str, value: float) -> str:
@@ -165,7 +170,7 @@ def format_bound(metric: str, bound: str, value: float) -> str:
     if metric == FROZEN:
         return "all of them" if value else "none"
     sign = {"at most": "≤", "at least": "≥"}[bound]
-    return f"{sign} {value:g} s" if metric == SECONDS else f"{sign} {format_percent(value)}"
+    return f"{sign} {value:g} s" if metric in SECONDS else f"{sign} {format_percent(value)}"
 
 
 def format_claim(result: ClaimResult) -> str:
@@ -180,7 +185,7 @@ def format_measured(result: ClaimResult) -> str:
         return "–"
     if result.metric == FROZEN:
         return f"{sum(result.values):.0f} of {len(result.values)} runs"
-    if result.metric == SECONDS:
+    if result.metric in SECONDS:
         return f"{result.mean:.1f} s" + (f" ± {result.sd:.1f}" if result.sd is not None else "")
     spread = f" ± {result.sd * 100:.2f}" if result.sd is not None else ""
     return format_percent(result.mean) + spread
@@ -203,7 +208,7 @@ def create_claim_table(results: Sequence[ClaimResult]) -> Table:
                 format_bound(result.metric, result.bound, result.claim),
                 format_measured(result),
                 len(result.values),
-                f"{statistics.fmean(result.train_seconds):.0f}" if result.train_seconds else "–",
+                f"{statistics.fmean(result.warm_seconds):.1f}" if result.warm_seconds else "–",
                 verdicts[result.passed],
             )
         )

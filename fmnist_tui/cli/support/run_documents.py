@@ -31,7 +31,7 @@ def training_to_json(state: RunState, folder: RunFolder) -> dict[str, Any]:
         "message": state.message,
         "epochs": state.epochs_done,
         "steps": state.step,
-        **console.pick(state, "seconds", "train_seconds"),
+        **console.pick(state, "seconds", "warm_seconds", "train_seconds"),
         "images_per_second": state.mean_images_per_second,
         "device": f"{started.device} ({started.device_details})" if started else "",
         "parameters": started.parameters if started else 0,
@@ -88,6 +88,6 @@ def evaluation_to_json(result: Evaluated, classes: tuple[str, ...]) -> dict[str,
 def epochs_to_json(state: RunState) -> list[dict[str, Any]]:
     """The figures of each epoch, as the training measured them."""
     return [
-        {**console.pick(epoch, *EPOCH_KEYS), "train_seconds": epoch.seconds}
+        {**console.pick(epoch, *EPOCH_KEYS, "warm_seconds"), "train_seconds": epoch.seconds}
         for epoch in state.epochs
     ]

@@ -148,16 +148,20 @@ def _print_chart(
 
 
 def _format_work(state: RunState) -> str:
-    """`after 5 epochs, 1,055 steps, 0:42 of training at 5,900 images/s, 0:51 in all`."""
+    """`after 5 epochs, 1,055 steps, 0:45 warm (0:42 in steps at 5,900 images/s), 0:51 in all`.
+
+    Runs of earlier versions do not tell their warm wall time."""
     started = state.started
     if started is not None and started.kind == ENSEMBLE:
         seconds = format_duration(state.seconds)
         return f"after {seconds}: {started.model}, {started.parameters:,} parameters"
-    speed = state.mean_images_per_second
+    steps = f"{format_duration(state.train_seconds)} in steps"
+    if speed := state.mean_images_per_second:
+        steps += f" at {speed:,.0f} images/s"
+    warm = state.warm_seconds
     return (
         f"after {format_count(state.epochs_done, 'epoch')}, {format_count(state.step, 'step')}, "
-        f"{format_duration(state.train_seconds)} of training"
-        + (f" at {speed:,.0f} images/s" if speed else "")
+        + (f"{format_duration(warm)} warm ({steps})" if warm is not None else steps)
         + f", {format_duration(state.seconds)} in all"
     )
 

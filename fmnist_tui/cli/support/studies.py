@@ -236,7 +236,7 @@ def _promoted_to_json(folder: RunFolder, state: RunState, seed: int) -> dict[str
         "val_accuracy": val.accuracy if val else None,
         "test_accuracy": test.accuracy if test else None,
         "test_count": test.count if test else 0,
-        **console.pick(state, "seconds", "train_seconds"),
+        **console.pick(state, "seconds", "warm_seconds", "train_seconds"),
     }
 
 
@@ -250,7 +250,7 @@ def _summarise_split(runs: list[dict[str, Any]], split: str) -> dict[str, float 
 
 def _print_promoted(document: dict[str, Any]) -> None:
     console.print_table(
-        ("run", ">seed", ">val", ">test", ">images", ">training"),
+        ("run", ">seed", ">val", ">test", ">images", ">warm"),
         (
             (
                 run["run"],
@@ -258,7 +258,7 @@ def _print_promoted(document: dict[str, Any]) -> None:
                 format_percent(run["val_accuracy"]),
                 format_percent(run["test_accuracy"]),
                 f"{run['test_count']:,}",
-                format_duration(run["train_seconds"]),
+                format_duration(run["warm_seconds"]),
             )
             for run in document["runs"]
         ),

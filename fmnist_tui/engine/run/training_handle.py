@@ -97,11 +97,11 @@ class Training:
     clock: RunClock = field(default_factory=RunClock, init=False)
 
     def set_record(
-        self, folder: RunFolder, emit: Callable[[Event], None], seconds: float = 0.0
+        self, folder: RunFolder, emit: Callable[[Event], None], clock: RunClock | None = None
     ) -> None:
-        """Called by the session's thread once events can be written; `seconds` is the wall time
-        of the run's earlier sessions."""
-        self.folder, self.clock = folder, RunClock(seconds)
+        """Called by the session's thread once events can be written; the clock of a resumed run
+        counts on from its earlier sessions."""
+        self.folder, self.clock = folder, clock or RunClock()
         self._emit = emit
 
     def record_end(self, why: str, step: int, epoch: int) -> None:

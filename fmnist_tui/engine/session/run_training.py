@@ -27,6 +27,7 @@ from fmnist_tui.engine.device import TrainingDevice, choose_device
 from fmnist_tui.engine.inference.classifier import Classifier, ModelInfo, OnTick
 from fmnist_tui.engine.run import failures
 from fmnist_tui.engine.run.notifier import Emit, notifying
+from fmnist_tui.engine.run.run_clock import RunClock
 from fmnist_tui.engine.run.run_end import RunEnd, emit_run_ended
 from fmnist_tui.engine.run.run_record import evaluate_and_record, write_config
 from fmnist_tui.engine.run.run_started import build_run_started
@@ -133,7 +134,8 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
         try:
             training.inbox.set_source(CommandReader(folder.commands).poll)
             write_config(folder, config, device, provenance)
-            training.set_record(folder, emit, before.seconds)
+            warm = before.warm_seconds if before.sessions else 0.0
+            training.set_record(folder, emit, RunClock(before.seconds, warm))
             is_told = not training.trials_dir and training.rate_range is None
             told = stack.enter_context(notifying(folder, emit)) if is_told else emit
             run = _TrainingRun(
@@ -259,6 +261,7 @@ class _TrainingRun:
             step=learner.step,
             run_seconds=self._training.clock.run_seconds,
             train_seconds=learner.seconds,
+            warm_seconds=self._training.clock.warm_seconds,
             best_step=learner.best.step,
             changed_settings=self._changed,
         )

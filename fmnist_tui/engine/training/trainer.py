@@ -119,6 +119,7 @@ class Trainer:
             self._step = self.learner.make_step(network)
             self._preview_if_due()
             self._start_clocks()
+            self._clock.start_warm()
             # Patience may have ended the run before it was detached or stopped in its evaluation.
             self._check_patience()
             while self.learner.epoch < self.config.epochs:
@@ -132,6 +133,7 @@ class Trainer:
                     end = TrainingEnd(FAILED, self._saver.explain_unsaved(), "--resume {}")
             except EndTraining as signal:
                 end = signal.end
+        self._clock.stop_warm()
         return end
 
     def _start_clocks(self) -> None:
@@ -198,6 +200,7 @@ class Trainer:
                 seconds=totals.seconds,
                 images_per_second=totals.images / max(totals.seconds, 1e-9),
                 best=is_best,
+                warm_seconds=self._clock.warm_seconds,
             )
         )
         if not self._saver.has_last and learner.epoch < self.config.epochs:
@@ -274,6 +277,7 @@ class Trainer:
                 run_seconds=self._clock.run_seconds,
                 train_seconds=learner.seconds,
                 epochs=self.config.epochs,
+                warm_seconds=self._clock.warm_seconds,
             )
         )
 
@@ -310,11 +314,13 @@ class Trainer:
     def _wait_while_paused(self) -> None:
         self._report_progress()
         self._report_change("paused", "true")
+        self._clock.stop_warm()
         while self._is_paused:
             if self._save_requested:
                 self._save_last()
             self._inbox.wait(PAUSE_POLL_SECONDS)
             self._execute_commands()
+        self._clock.start_warm()
         self._report_change("paused", "false")
         self._reset_timer()
 
@@ -357,7 +363,9 @@ class Trainer:
             return
         self._report_progress()
         self._report_change("phase", lr_finder.PHASE)
+        self._clock.stop_warm()
         lr_finder.search(self.learner, rates, self._emit, self.commands, self._step)
+        self._clock.start_warm()
         self._report_change("phase", "training")
         self._reset_timer()
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmnist_tui.config import recipes
-from fmnist_tui.config.recipes import Measurement, Recipe
+from fmnist_tui.config.measurement import SECONDS, Measurement
+from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.protocol.events import FINISHED, TRAIN
 from fmnist_tui.runs.listing import RunSummary, list_runs
@@ -28,8 +29,9 @@ _FREE = frozenset(
 @dataclass(frozen=True, slots=True)
 class RecipeFacts:
     """`last_run` is the newest finished run on this machine with the recipe's own settings;
-    `expected_seconds` in training steps are those of that run, or the measured ones, converted by
-    how fast this machine has trained other recipes. None is unknown."""
+    `expected_seconds` are those of that run, or the measured ones, converted by how fast this
+    machine has trained other recipes: warm wall time where it is known, or else the time in
+    training steps. None is unknown."""
 
     recipe: Recipe
     last_run: RunSummary | None = None
@@ -67,11 +69,11 @@ def find_facts(loaded: Sequence[Recipe], finished: Sequence[RunSummary]) -> list
 
 
 def _expect(recipe: Recipe, run: RunSummary | None, slower: float | None) -> float | None:
-    if run is not None and run.train_seconds:
-        return run.train_seconds
+    if run is not None and (seconds := run.warm_seconds or run.train_seconds):
+        return seconds
     if recipe.result is None or slower is None:
         return None
-    return recipe.result.train_seconds * slower
+    return recipe.result.seconds * slower
 
 
 def _find_runs(
@@ -90,13 +92,22 @@ def _find_runs(
             changed = _changed_settings(run, own)
             if changed is None or not changed <= {"epochs"}:
                 continue
-            if slower is None and recipe.result and run.train_seconds and run.epochs_done:
-                measured = recipe.result.train_seconds / own.epochs
-                slower = run.train_seconds / run.epochs_done / measured
+            if slower is None and recipe.result and run.epochs_done:
+                slower = _compare(run, recipe.result, own.epochs / run.epochs_done)
             if not changed:
                 newest = run
                 break
     return newest, slower
+
+
+def _compare(run: RunSummary, measured: Measurement, share: float) -> float | None:
+    """How many times the measured seconds a run of that share of the epochs has taken; only seconds
+    of one kind are compared."""
+    for kind in SECONDS:
+        seconds, expected = getattr(run, kind), getattr(measured, kind)
+        if seconds and expected:
+            return float(seconds * share / expected)
+    return None
 
 
 def _changed_settings(run: RunSummary, own: RunConfig) -> AbstractSet[str] | None:

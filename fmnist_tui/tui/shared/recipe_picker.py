@@ -10,7 +10,7 @@ from rich.text import Text
 from textual import events, on, work
 from textual.content import Content
 
-from fmnist_tui.config.recipes import format_result
+from fmnist_tui.config.measurement import format_result
 from fmnist_tui.tui.base.dialogs import PickerDialog
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.shared.recipe_facts import (
@@ -86,11 +86,11 @@ def format_facts(facts: RecipeFacts, columns: Sequence[Column]) -> Content:
         "name": Text(safe_text(facts.recipe.name, 40), "bold"),
         "summary": Text(safe_text(facts.recipe.summary, 80)),
         "accuracy": Text(format_result(measured) if measured else NO_VALUE),
-        "seconds": Text(format_short_duration(measured.train_seconds if measured else None)),
+        "seconds": Text(format_short_duration(measured.seconds if measured else None)),
         "data": Text(safe_text(measured.data, 40) if measured else NO_VALUE),
     }
     if run is not None:
-        seconds = format_short_duration(run.train_seconds)
+        seconds = format_short_duration(run.warm_seconds or run.train_seconds)
         cells["here"] = Text(f"{format_percent(run.test_accuracy)} {seconds:>8}")
     elif facts.expected_seconds is not None:
         cells["here"] = Text(f"about {format_short_duration(facts.expected_seconds)}")
@@ -105,5 +105,6 @@ def describe(facts: RecipeFacts) -> Content:
     if (measured := facts.measured) is not None:
         seeds = f"{measured.seeds} seeds" if measured.seeds > 1 else "one seed"
         where = f"{safe_text(measured.data, 60)}, {seeds}, on {safe_text(measured.on, 60)}"
-        lines.append(f"Measured: {where}. The time is that in training steps.")
+        kind = "" if measured.warm_seconds else " The time is that in training steps."
+        lines.append(f"Measured: {where}.{kind}")
     return Content(lines[0]) + Content.styled("\n" + "\n".join(lines[1:]), "$foreground-muted")

@@ -316,6 +316,9 @@ def test_a_stopped_run_is_resumed_in_its_folder_and_finished(session: Session) -
     assert state.seconds == summary.seconds == pytest.approx(session_seconds, abs=1e-6)
     payload, _, _ = CheckpointStore(first.folder.checkpoints).load("last")
     assert state.train_seconds == summary.train_seconds == payload["seconds"]
+    assert started.warm_seconds == ended.warm_seconds
+    assert state.warm_seconds == summary.warm_seconds == finished.warm_seconds
+    assert (started.warm_seconds or 0) < (state.warm_seconds or 0) < state.seconds
 
 
 @pytest.mark.parametrize("settings", [{}, {"epochs": 50, "lr": 1e-30, "patience": 1}])

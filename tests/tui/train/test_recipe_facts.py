@@ -24,11 +24,11 @@ def test_the_seconds_of_other_recipes_are_expected_by_those_of_a_run_on_this_mac
     one, two = measured["one-conv"], measured["two-conv"]
     assert one is not None and two is not None
     run = summarise_run(make_run(tmp_path, loaded[0].config(seed=3), splits=()))
-    run = replace(run, train_seconds=10 * one.train_seconds)
+    run = replace(run, train_seconds=10 * one.seconds)
     first, second = find_facts(loaded, [run])
     assert first.last_run == run and first.expected_seconds == run.train_seconds
     assert second.last_run is None
-    assert second.expected_seconds == pytest.approx(10 * two.train_seconds)
+    assert second.expected_seconds == pytest.approx(10 * two.seconds)
     assert find_facts(loaded, [])[1].expected_seconds is None
 
 
@@ -39,10 +39,13 @@ def test_a_run_of_fewer_epochs_tells_the_speed_and_is_no_run_of_the_recipe(
     measured = recipe.result
     assert measured is not None
     run = summarise_run(make_run(tmp_path, recipe.config(epochs=1), splits=()))
-    run = replace(run, train_seconds=2 * measured.train_seconds / 5)
+    run = replace(run, warm_seconds=99.0, train_seconds=2 * measured.seconds / 5)
     [facts] = find_facts([recipe], [run])
     assert facts.last_run is None
-    assert facts.expected_seconds == pytest.approx(2 * measured.train_seconds)
+    assert facts.expected_seconds == pytest.approx(2 * measured.seconds)
+    # What was measured as warm wall time is compared with the run's.
+    recipe = replace(recipe, measured=(replace(measured, warm_seconds=33.0),))
+    assert find_facts([recipe], [run])[0].expected_seconds == pytest.approx(5 * 99)
 
 
 async def test_the_recipes_can_be_chosen_where_the_runs_cannot_be_listed(

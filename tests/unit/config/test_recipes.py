@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from fmnist_tui.config import recipes
+from fmnist_tui.config.measurement import format_result
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.config.problems import ConfigError
 from fmnist_tui.config.recipes import Claim, read_recipe
@@ -23,7 +24,7 @@ VALID = f"{MEASURED}test_accuracy = 0.9\ntrain_seconds = 1\n"
 def test_the_figures_of_every_shipped_recipe_stand_in_the_readme(name: str) -> None:
     measured = recipes.load_recipe(name).measured
     assert measured
-    missing = [each for each in measured if recipes.format_result(each) not in README]
+    missing = [each for each in measured if format_result(each) not in README]
     assert missing == []
 
 
@@ -69,12 +70,13 @@ def test_an_unknown_recipe_is_refused_with_similar_names() -> None:
             "set either at_least or at_most",
         ),
         ('[[claim]]\nmetric = "train_seconds"\nat_most = -3', "claim.at_most = -3: must be a num"),
-        ('[[claim]]\nmetric = "train_seconds"\nat_most = true', "claim.at_most = true"),
+        ('[[claim]]\nmetric = "warm_seconds"\nat_most = true', "claim.at_most = true"),
         ('[[claim]]\nmetric = "test_accuracy"\nat_least = 1\nstage = "x"', "claim.stage"),
         ('[[claim]]\nmetric = "test_accuracy"\nat_least = 1\nabout = 3', "claim.about"),
         ("measured = 3", "must be tables: [[measured]]"),
         (f"{MEASURED}test_accuracy = 92\ntrain_seconds = 1", "measured.test_accuracy = 92"),
-        (f"{MEASURED}test_accuracy = 0.9", "measured.train_seconds = none"),
+        (f"{MEASURED}test_accuracy = 0.9", "measured.warm_seconds = none: set warm_seconds, train"),
+        (f"{MEASURED}test_accuracy = 0.9\nwarm_seconds = 0", "measured.warm_seconds = 0: must be"),
         (f"{VALID}gpu = 1", "measured.gpu = 1: must be true or false"),
         (f'{VALID}stage = "x"', "measured.stage = 'x': no such stage"),
         (f"{VALID}val = 1", "measured.val = 1: no such key"),

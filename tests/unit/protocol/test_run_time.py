@@ -8,7 +8,7 @@ import pytest
 
 from fmnist_tui.protocol.events import Event
 from fmnist_tui.protocol.run_state import RunState
-from tests.unit.support import changed, ended, evaluated, note, progress, started
+from tests.unit.support import changed, ended, epoch_ended, evaluated, note, progress, started
 
 
 def state_after(*events: Event) -> RunState:
@@ -45,6 +45,20 @@ def test_a_resumed_run_sums_its_sessions_without_the_time_between_them() -> None
     assert times(state_after(first, more)) == (10.5, 4.0)
     end = replace(ended(t=9007.0), seconds=7.0, run_seconds=13.25)
     assert times(state_after(first, step, again, more, end)) == (13.25, 4.0)
+
+
+def test_warm_wall_time_is_that_of_the_last_event_that_tells_it() -> None:
+    first = replace(started(), warm_seconds=0.0)
+    step = replace(progress(50), warm_seconds=4.0)
+    epoch = replace(epoch_ended(1), warm_seconds=5.0)
+    assert state_after(first).warm_seconds == 0.0
+    assert state_after(first, step).warm_seconds == 4.0
+    assert state_after(first, step, epoch).warm_seconds == 5.0
+    later = changed("phase", "evaluating", t=epoch.t + 2)
+    end = replace(ended(), warm_seconds=5.5)
+    assert state_after(first, step, epoch, later, end).warm_seconds == 5.5
+    # A record of an earlier version does not tell it, whatever its later sessions could.
+    assert state_after(started(), progress(100), ended()).warm_seconds is None
 
 
 def test_the_sessions_of_earlier_versions_are_added_up() -> None:

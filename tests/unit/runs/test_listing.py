@@ -138,11 +138,12 @@ def test_the_times_of_a_run_with_a_long_record_are_those_of_all_its_sessions(
         replace(ended("stopped"), run_seconds=60.0),
         replace(started(t=5000.0, step=50), run_seconds=60.5, train_seconds=4.0),
         *[replace(telemetry(), t=5030.0)] * 90_000,
-        replace(progress(60, t=5040.0), run_seconds=100.5, train_seconds=9.0),
+        replace(progress(60, t=5040.0), run_seconds=100.5, train_seconds=9.0, warm_seconds=80.0),
     ]
     run = run_of(tmp_path, [*sessions, changed("phase", "validating", t=5042.0)])
     assert run.events.stat().st_size > 1 << 22
     assert (only(tmp_path).seconds, only(tmp_path).train_seconds) == pytest.approx((102.5, 9.0))
+    assert only(tmp_path).shown_seconds == only(tmp_path).warm_seconds == 80.0
     with run.events.open("a") as file:
         file.write(EVENTS.encode(replace(ended(), run_seconds=104.0)) + "\n")
     assert (only(tmp_path).seconds, only(tmp_path).train_seconds) == (104.0, 9.0)

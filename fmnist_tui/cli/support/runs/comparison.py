@@ -38,7 +38,7 @@ def print_comparison(args: argparse.Namespace) -> None:
         "state": [summary.state for summary in summaries],
         "val": [summary.val_text for summary in summaries],
         "test": [format_percent(summary.test_accuracy) for summary in summaries],
-        "time": [format_duration(summary.seconds) for summary in summaries],
+        "time": [format_duration(summary.shown_seconds) for summary in summaries],
         **{key: [_format_own(values, key) for values in settings] for key in differing},
     }
     console.print_table(

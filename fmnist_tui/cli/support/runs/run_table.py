@@ -34,7 +34,7 @@ LIST_COLUMNS: dict[str, Callable[[RunSummary], object]] = {
     ),
     ">val": lambda summary: summary.val_text,
     ">test": lambda summary: format_percent(summary.test_accuracy),
-    ">time": lambda summary: format_duration(summary.seconds),
+    ">time": lambda summary: format_duration(summary.shown_seconds),
     "started": lambda summary: format_time(summary.started),
 }
 # Names are shortened to fit, to no less and no more than this.
@@ -56,7 +56,8 @@ def to_json(summary: RunSummary) -> dict[str, Any]:
         "epochs_total": summary.epochs_total,
         "val_accuracy": summary.best_val_accuracy,
         "val_during_training": bool(summary.val_note),
-        **console.pick(summary, "test_accuracy", "seconds", "train_seconds", "started"),
+        **console.pick(summary, "test_accuracy", "seconds", "warm_seconds", "started"),
+        "train_seconds": summary.train_seconds,
         "seed": summary.seed,
         **notes_to_json(summary.notes),
         "pid": summary.holder.pid if summary.holder else None,

@@ -163,15 +163,16 @@ def first_config(dataset: str) -> RunConfig:
 
 
 def _expect() -> str:
-    """`over 90 %, about 12 s of training on two cores`, from the measured figures of the recipe."""
+    """`over 90 %, about 12 s on two cores`, from the measured figures of the recipe."""
     recipe = recipes.load_recipe(RECIPE)
     measured = recipe.result
     if measured is None:
         return ""
     epochs = recipe.values["epochs"] if not recipe.uses_gpu else EPOCHS
-    seconds = format_short_duration(measured.train_seconds * EPOCHS / epochs)
+    seconds = format_short_duration(measured.seconds * EPOCHS / epochs)
     where = "one GPU" if recipe.uses_gpu else "two cores"
-    return f"over 90 %, about {seconds} of training on {where}"
+    kind = "" if measured.warm_seconds else " in training steps"
+    return f"over 90 %, about {seconds}{kind} on {where}"
 
 
 def _draw_sketches() -> list[npt.NDArray[np.uint8]]:

@@ -127,7 +127,7 @@ def _group_page(compared: Compared, group: SeedGroup) -> Content:
             images = f" of {count.pop():,}" if len(count) == 1 else ""
             rows.append((name, f"{format_score(score)}{images}"))
             rows.append(("", f"mean ± sd of {format_count(score.count, 'seed')}"))
-    rows.append(("time", f"{format_duration(group.seconds)} on average"))
+    rows.append(("time", f"{format_duration(group.shown_seconds)} on average"))
     for run in group.counted:
         test = f", test {format_percent(run.test_accuracy)}" if run.test_accuracy else ""
         rows.append((f"seed {run.seed}", f"{run.val_text}{test}  {safe_text(run.run.id)}"))
@@ -236,11 +236,15 @@ def _result_rows(history: RunHistory) -> list[tuple[str, str]]:
 
 
 def _time_rows(summary: RunSummary) -> list[tuple[str, str]]:
-    """The wall time of the run and the time in its training steps."""
-    training = ""
+    """The warm wall time of a training, the time in its steps, and the wall time of the run."""
+    if not summary.seconds:
+        return []
+    wall, rows = format_duration(summary.seconds), []
+    if summary.warm_seconds is not None:
+        rows.append(("time", f"{format_duration(summary.warm_seconds)} warm"))
     if summary.train_seconds:
-        training = f", {format_duration(summary.train_seconds)} of training"
-    return [("time", f"{format_duration(summary.seconds)}{training}")] if summary.seconds else []
+        rows.append(("in steps", format_duration(summary.train_seconds)))
+    return [*rows, ("in all", wall)] if rows else [("time", wall)]
 
 
 def _side_by_side(runs: Sequence[Compared], colours: Mapping[str, str]) -> Content:

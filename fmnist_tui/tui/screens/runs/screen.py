@@ -64,7 +64,9 @@ class RunsScreen(TableScreen[Listed]):
         " one row, with mean and standard deviation; {table.open} opens it. To best: points below"
         " the best validation accuracy so far on the same images. The small curve is the"
         " validation accuracy by epoch; of a run of one epoch, the training accuracy."
-        f" {MARK_MEANING}."
+        f" {MARK_MEANING}. Time: of a training the warm wall time, from its first step to usable"
+        " weights, with validation and saving; of other runs, and of those of earlier versions,"
+        " the wall time."
     )
     CSS = """
     RunsScreen {

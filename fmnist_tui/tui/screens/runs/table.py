@@ -74,7 +74,7 @@ ORDERS: dict[str, Callable[[Listed], tuple[float | str, str]]] = {
     "state": lambda run: (_state_rank(run.state), run.run.name),
     "name": lambda run: (f"{run.title} {run.run.id}".lower(), ""),
     "test": lambda run: (-(run.test_accuracy or 0.0), run.run.name),
-    "time": lambda run: (-run.seconds, run.run.name),
+    "time": lambda run: (-run.shown_seconds, run.run.name),
     "data": lambda run: (run.dataset, run.run.name),
     "model": lambda run: (run.model, run.run.name),
 }
@@ -170,7 +170,7 @@ def format_cells(row: RunRow, colours: TableColours, now: float) -> dict[str, Te
         # Only as wide: it is drawn for the width that its column gets.
         "curve": Text("▁" * len(row.curve[:_CURVE_WIDTH]), colours.get("$primary")),
         "behind": Text(_format_behind(item.best_val_accuracy, row.best)),
-        "time": Text(format_duration(item.seconds)),
+        "time": Text(format_duration(item.shown_seconds)),
         "when": Text(format_short_time(item.started, now)),
     }
     if isinstance(item, SeedGroup):

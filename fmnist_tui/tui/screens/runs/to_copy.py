@@ -10,7 +10,18 @@ from fmnist_tui.tui.base.copying import CopyTable, ToCopy, repeat_command
 from fmnist_tui.tui.state.app_state import AppState
 from fmnist_tui.util.formatting import format_percent
 
-HEADINGS = ("run", "state", "dataset", "model", "epochs", "val", "test", "seconds", "started")
+HEADINGS = (
+    "run",
+    "state",
+    "dataset",
+    "model",
+    "epochs",
+    "val",
+    "test",
+    "seconds",
+    "warm_seconds",
+    "started",
+)
 
 
 def runs_to_copy(
@@ -34,4 +45,5 @@ def _row(run: RunSummary) -> tuple[object, ...]:
     started = datetime.fromtimestamp(run.started).isoformat(" ", "seconds")
     scores = (run.val_text, format_percent(run.test_accuracy))
     about = (run.run.name, run.state, run.dataset, run.model, epochs)
-    return (*about, *scores, f"{run.seconds:.1f}", started)
+    warm = "" if run.warm_seconds is None else f"{run.warm_seconds:.1f}"
+    return (*about, *scores, f"{run.seconds:.1f}", warm, started)

@@ -14,7 +14,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from fmnist_tui.config import dataset_catalog
-from fmnist_tui.config.recipes import SECONDS, Claim, Recipe, format_result
+from fmnist_tui.config.measurement import STEP_SECONDS, WARM_SECONDS, format_result
+from fmnist_tui.config.recipes import Claim, Recipe
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.tui.base.screen import DashboardScreen
 from fmnist_tui.tui.key_names import key_name
@@ -185,7 +186,8 @@ def _describe_recipe(facts: RecipeFacts, changed: list[DraftRow]) -> Iterator[tu
         yield "time", f"about {_seconds(facts.expected_seconds)}, judged by other runs here"
     elif measured is not None:
         where = safe_text(measured.on, 60)
-        yield "time", f"{_seconds(measured.train_seconds)} on {where}; not timed here yet"
+        kind = "" if measured.warm_seconds else " in training steps"
+        yield "time", f"{_seconds(measured.seconds)}{kind} on {where}; not timed here yet"
     if run is not None:
         yield "last run", _describe_run(facts)
     if rows := [row for row in changed if row.name not in _PLAIN]:
@@ -204,8 +206,9 @@ def _describe_plan(recipe: Recipe) -> str:
 
 def _describe_claim(claim: Claim) -> str:
     """`test accuracy at least 91.00 % (fashion, 5 epochs)`."""
-    metric = claim.metric.replace("_", " ").replace("train seconds", "training")
-    bound = _seconds(claim.bound) if claim.metric == SECONDS else format_percent(claim.bound)
+    names = {WARM_SECONDS: "warm wall time", STEP_SECONDS: "time in training steps"}
+    metric = names.get(claim.metric, claim.metric.replace("_", " "))
+    bound = _seconds(claim.bound) if claim.metric in names else format_percent(claim.bound)
     about = f" ({safe_text(claim.about, 100)})" if claim.about else ""
     return f"{metric} {claim.bound_kind} {bound}{about}"
 
