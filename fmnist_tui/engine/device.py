@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -18,7 +18,8 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.cpu.machine import cpu_name, multiplies_bf16, reuse_freed_memory
 from fmnist_tui.engine.cpu.openmp_wait import WAIT
 from fmnist_tui.engine.cpu.sharing import SHARING
-from fmnist_tui.engine.run.failures import GpuFailed
+from fmnist_tui.engine.gpu import choice, numerics
+from fmnist_tui.engine.run import failures
 from fmnist_tui.util.errors import UserError
 
 
@@ -39,6 +40,9 @@ class TrainingDevice:
     precision: str
     cuda_graph: bool
     cpu_threads: CpuThreads
+    deterministic: bool = True
+    # what the record of a run says of the choice
+    notes: tuple[str, ...] = ()
 
     @property
     def threads(self) -> int:
@@ -70,19 +74,35 @@ class TrainingDevice:
             torch.cuda.set_device(self.torch_device)
 
     @contextlib.contextmanager
-    def disable_tf32(self) -> Iterator[None]:
-        """Compute in true single precision: TF32 rounds products to ten bits."""
-        matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-        before = matmul.allow_tf32, cudnn.allow_tf32
-        matmul.allow_tf32 = cudnn.allow_tf32 = False
-        try:
-            yield
-        finally:
-            matmul.allow_tf32, cudnn.allow_tf32 = before
+    def training_numerics(self, warn: Callable[[str], None]) -> Iterator[None]:
+        """Compute with the kernels and the number format of this run. `warn` is told of what does
+        not repeat exactly although it should."""
 
-    def give_up(self, failure: GpuFailed) -> None:
-        """From now on refuse work on this kind of device: its context is lost to this process."""
-        _FAILED[self.torch_device.type] = failure
+        def warn_of(operation: str) -> None:
+            warn(f"not exactly repeatable on this GPU: {operation} has no kernel that repeats")
+
+        with contextlib.ExitStack() as stack:
+            if self.is_cuda:
+                uses = numerics.use_libraries(
+                    tf32=self.precision == "tf32", deterministic=self.deterministic
+                )
+                stack.enter_context(uses)
+                if self.deterministic:
+                    stack.enter_context(numerics.use_repeatable_kernels(warn_of))
+            yield
+
+    def evaluation_numerics(self) -> AbstractContextManager[None]:
+        """Compute in true single precision with kernels that repeat, whatever a run uses."""
+        if not self.is_cuda:
+            return nullcontext()
+        return numerics.use_libraries(tf32=False, deterministic=True)
+
+    def release_unused_memory(self) -> None:
+        """Give back the GPU memory that torch keeps for later."""
+        if self.is_cuda:
+            torch.cuda.empty_cache()
+        elif self.torch_device.type == "mps":
+            torch.mps.empty_cache()
 
     def synchronize(self) -> None:
         """Wait for queued work, so that the elapsed time includes it."""
@@ -92,25 +112,21 @@ class TrainingDevice:
             torch.mps.synchronize()
 
 
-# The kinds of device that have failed in this process.
-_FAILED: dict[str, GpuFailed] = {}
-
-
 def choose_device(config: RunConfig) -> TrainingDevice:
     """Return the device that a config requests; raise a UserError if it is not available.
 
     Call it on the thread that will train: it sets that thread's current GPU and thread count."""
-    device = _resolve_device(config.device)
+    device, notes = _resolve_device(config.device)
+    precision = _resolve_precision(config.precision, device)
     cpu_threads = _choose_threads(config, device)
     threads = cpu_threads.count
     torch.set_num_threads(threads)
-    precision = _resolve_precision(config.precision, device)
     if device.type == "cuda":
+        numerics.fix_cublas_workspace()
         torch.cuda.set_device(device)
-        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-        torch.backends.cudnn.allow_tf32 = precision == "tf32"
-        torch.backends.cudnn.deterministic = True
-        torch.backends.cudnn.benchmark = False
+        capability = torch.cuda.get_device_capability(device)
+        if not choice.has_kernels(capability, torch.cuda.get_arch_list()):
+            raise failures.NoKernels
         name = torch.cuda.get_device_name(device)
     else:
         name = cpu_name()
@@ -118,7 +134,8 @@ def choose_device(config: RunConfig) -> TrainingDevice:
         WAIT.set_brief(SHARING.are_contended(threads), threads)
     # Compiled code and the gradient scaler's step read values on the host: not capturable.
     graph = config.cuda_graph and device.type == "cuda" and not config.compile
-    return TrainingDevice(device, name, precision, graph and precision != "fp16", cpu_threads)
+    graph = graph and precision != "fp16"
+    return TrainingDevice(device, name, precision, graph, cpu_threads, config.deterministic, notes)
 
 
 def _choose_threads(config: RunConfig, device: torch.device) -> CpuThreads:
@@ -138,25 +155,37 @@ def _parse_count(text: str) -> int:
     return int(first) if first.isascii() and first.isdigit() else 0
 
 
-def _resolve_device(requested: str) -> torch.device:
-    for kind, failure in _FAILED.items():
-        # Not even "auto" goes on with another device: the user chooses.
-        if requested == "auto" or requested.startswith(kind):
-            raise GpuFailed(failure.why)
+def _resolve_device(requested: str) -> tuple[torch.device, tuple[str, ...]]:
+    failures.require_gpu(requested)
+    if requested in ("auto", "cuda") and torch.cuda.is_available():
+        index, notes = _choose_gpu()
+        return torch.device("cuda", index), notes
     if requested == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda", torch.cuda.current_device())
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu"), ()
     if requested.startswith("cuda"):
         if not torch.cuda.is_available():
             raise UserError(f"device {requested}: no usable NVIDIA GPU; try --device cpu")
-        index, count = torch.device(requested).index or 0, torch.cuda.device_count()
+        index, count = torch.device(requested).index, torch.cuda.device_count()
         if index >= count:
             raise UserError(f"device {requested}: this machine has {count} (numbered from 0)")
-        return torch.device("cuda", index)
+        return torch.device("cuda", index), ()
     if requested == "mps" and not torch.backends.mps.is_available():
         raise UserError("device mps: no usable Apple GPU; try --device cpu")
-    return torch.device(requested)
+    return torch.device(requested), ()
+
+
+def _choose_gpu() -> tuple[int, tuple[str, ...]]:
+    """The GPU that this process has used last, or else the least busy one, and what to say of it.
+
+    It stays: the memory that torch keeps on a GPU is not given up, and a small job during a
+    training runs where that does."""
+    count = torch.cuda.device_count()
+    if count == 1 or torch.cuda.memory_reserved() > 0:
+        return torch.cuda.current_device(), ()
+    chosen = choice.least_busy(choice.read_gpus())
+    if chosen is None:
+        raise failures.NoKernels
+    return chosen.index, (f"took cuda:{chosen.index}, the least busy of {count} GPUs",)
 
 
 def _resolve_precision(requested: str, device: torch.device) -> str:

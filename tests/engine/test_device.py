@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 
@@ -16,20 +14,6 @@ def test_a_missing_gpu_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match=r"device cuda.*try --device cpu"):
         choose_device(config(device="cuda"))
-
-
-def test_disable_tf32_turns_it_off_and_restores_it() -> None:
-    backends: list[Any] = [torch.backends.cuda.matmul, torch.backends.cudnn]
-    before = [backend.allow_tf32 for backend in backends]
-    try:
-        for backend in backends:
-            backend.allow_tf32 = True
-        with choose_device(config()).disable_tf32():
-            assert [backend.allow_tf32 for backend in backends] == [False, False]
-        assert [backend.allow_tf32 for backend in backends] == [True, True]
-    finally:
-        for backend, was in zip(backends, before, strict=True):
-            backend.allow_tf32 = was
 
 
 @pytest.mark.parametrize("precision", ["fp16", "tf32"])

@@ -1,4 +1,4 @@
-"""The four random generators of a run: Python's, NumPy's, torch's and CUDA's."""
+"""The random generators of a run: Python's, NumPy's, torch's and that of its GPU."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def get_state(device: torch.device) -> dict[str, Any]:
         "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+        "mps": torch.mps.get_rng_state() if device.type == "mps" else None,
     }
 
 
@@ -39,3 +40,6 @@ def set_state(state: dict[str, Any], device: torch.device) -> None:
     torch.set_rng_state(state["torch"])
     if device.type == "cuda" and state["cuda"] is not None:
         torch.cuda.set_rng_state(state["cuda"], device)
+    # Earlier versions did not keep it.
+    if device.type == "mps" and state.get("mps") is not None:
+        torch.mps.set_rng_state(state["mps"])

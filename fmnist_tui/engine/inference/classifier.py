@@ -225,7 +225,7 @@ class Classifier:
 
         Raises a CheckpointError if they are no numbers: finite weights may be too large."""
         data = DeviceSplit(split, self.device.torch_device)
-        with self.device.disable_tf32():
+        with self.device.evaluation_numerics():
             logits = predict_logits(self.model, data, self.info, self.device, on_tick)
         if not np.isfinite(logits.max(axis=1)).all():
             raise CheckpointError(

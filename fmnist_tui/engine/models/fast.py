@@ -31,7 +31,7 @@ class Whitening(nn.Module):
     def prepare(self, images: Tensor) -> None:
         patches = F.unfold(images.float(), PATCH).transpose(1, 2).flatten(0, 1)
         patches = patches - patches.mean(0)
-        covariance = (patches.T @ patches / len(patches)).double().cpu()
+        covariance = (patches.T @ patches / len(patches)).cpu().double()  # MPS has no doubles
         values, vectors = torch.linalg.eigh(covariance)
         filters = (vectors / (values.clamp_min(0) + 5e-4).sqrt()).T.float()
         self.weight.copy_(torch.cat([filters, -filters]).view_as(self.weight))

@@ -10,7 +10,17 @@ from fmnist_tui.util.text import safe_text
 
 _MEMORY_SIGNS = ("out of memory", "allocate memory", "enough memory", "bad_alloc", "ALLOC_FAILED")
 _GPU_SIGNS = ("out of memory", "ALLOC_FAILED")
-_FAULT_SIGN = "CUDA error"
+# An error after which the GPU answers nothing more in this process.
+_FAULT_SIGNS = (
+    *("CUDA error", "CUDA driver error", "device-side assert", "illegal memory access"),
+    *("unspecified launch failure", "misaligned address", "uncorrectable ECC"),
+    *("CUDNN_STATUS_INTERNAL_ERROR", "CUDNN_STATUS_EXECUTION_FAILED", "CUDNN_STATUS_MAPPING_ERROR"),
+    *("CUBLAS_STATUS_", "CUSOLVER_STATUS_INTERNAL_ERROR", "CUSOLVER_STATUS_EXECUTION_FAILED"),
+    *("ncclInternalError", "ncclUnhandledCudaError", "unhandled cuda error"),
+)
+# Of these errors the GPU recovers: of one while a CUDA graph is captured.
+_CAPTURE_SIGN = "captur"
+_NO_KERNEL_SIGN = "no kernel image"
 
 
 class OutOfMemory(UserError):  # noqa: N818 - a state, like a full disk
@@ -33,7 +43,22 @@ class GpuFailed(UserError):  # noqa: N818
         self.why = why
 
 
-def explain(error: BaseException) -> OutOfMemory | GpuFailed | None:
+class NoKernels(UserError):  # noqa: N818
+    """The installed torch has no code for this GPU."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this torch has no kernels for this GPU (`fmnist-tui doctor` says for which it has):"
+            " use --device cpu, or install a version of torch for it"
+        )
+
+
+Failure = OutOfMemory | GpuFailed | NoKernels
+# What the GPU failed with in this process, if it did.
+_failed: list[GpuFailed] = []
+
+
+def explain(error: BaseException) -> Failure | None:
     """The failure of memory or of the GPU that an exception stands for; None if of neither."""
     if isinstance(error, MemoryError):
         return OutOfMemory("this machine")
@@ -42,7 +67,32 @@ def explain(error: BaseException) -> OutOfMemory | GpuFailed | None:
     text = str(error)
     if any(sign in text for sign in _MEMORY_SIGNS):
         return OutOfMemory("the GPU" if any(s in text for s in _GPU_SIGNS) else "this machine")
-    if _FAULT_SIGN in text:
-        # What follows the first line is advice on debugging kernels.
-        return GpuFailed(safe_text(text.splitlines()[0], 120))
+    if _NO_KERNEL_SIGN in text:
+        return NoKernels()
+    # What follows the first line is advice on debugging kernels.
+    first = text.partition("\n")[0]
+    is_accelerator = type(error).__name__ == "AcceleratorError"
+    if _CAPTURE_SIGN not in first and (is_accelerator or any(s in text for s in _FAULT_SIGNS)):
+        return GpuFailed(safe_text(first, 120))
     return None
+
+
+def take(error: BaseException) -> BaseException:
+    """The failure that an exception stands for, or else itself. After a failure of the GPU this
+    process refuses work on one."""
+    failure = explain(error)
+    if isinstance(failure, GpuFailed) and not _failed:
+        _failed.append(failure)
+    return failure or error
+
+
+def has_gpu_failed() -> bool:
+    return bool(_failed)
+
+
+def require_gpu(device: str) -> None:
+    """Raise GpuFailed if the setting `device` may select a GPU and it has failed in this process.
+
+    Not even `auto` goes on with another device: the user chooses."""
+    if _failed and (device == "auto" or device.startswith("cuda")):
+        raise GpuFailed(_failed[0].why)

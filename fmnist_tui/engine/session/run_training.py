@@ -14,8 +14,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from fmnist_tui.config import plugins
 from fmnist_tui.config.run_config import find_doubts
 from fmnist_tui.data.dataset import Dataset
@@ -87,7 +85,7 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
                 before.apply(event)
                 recorded_threads.add(event)
             resume.check_epochs(training.folder, config, before)
-            changed = resume.describe_changes(training.folder, config)
+            changed = resume.describe_changes(training.folder, config, before)
             begins = resume.begins_again(training.folder, before)
     plugins.load_plugin("models", config.model)
     plugins.load_plugin("optim", config.optimizer)
@@ -185,7 +183,10 @@ class _TrainingRun:
 
     def run(self, initialise: Initialise | None) -> None:
         try:
-            with emit_run_ended(self._folder, self._emit, self._training.clock) as end:
+            with (
+                emit_run_ended(self._folder, self._emit, self._training.clock) as end,
+                self._device.training_numerics(self._warn),
+            ):
                 self._run(initialise, end)
         except UserError:
             pass  # it is in the record
@@ -212,35 +213,34 @@ class _TrainingRun:
             if not learner.step:
                 for doubt in find_doubts(training.config):
                     self._alert("warning", doubt)
-            for note in (*self._dataset.notes, *notes):
+            for note in (*self._device.notes, *self._dataset.notes, *notes):
                 self._alert("note", note)
             rates = training.rate_range
             end = self._search_lr(learner, rates) if rates else self._train(learner)
         except EndTraining as error:
             end = error.end
         except (MemoryError, RuntimeError) as error:
-            failure = failures.explain(error)
-            if failure is None:
+            if (failure := failures.explain(error)) is None:
                 raise
+            failures.take(error)
             end = self._end_of_failure(failure, learner)
         finally:
             if learner is not None:
                 run_end.step, run_end.epoch = learner.step, learner.epoch
         # The memory is released only after the exception is, with the tensors it holds.
-        if isinstance(failure, failures.OutOfMemory) and self._device.is_cuda:
-            torch.cuda.empty_cache()
+        if isinstance(failure, failures.OutOfMemory):
+            self._device.release_unused_memory()
         run_end.reason, run_end.message = end.reason, end.message
-        saved = self._store.manifests("last") if end.again and not training.trials_dir else []
-        if saved:
-            command = f"fmnist-tui train {end.again.format(self._folder.id)}"
-            run_end.message += f"; `{command}` goes on from step {saved[0].step:,}"
+        if end.again and not training.trials_dir and training.rate_range is None:
+            command = f"`fmnist-tui train {end.again.format(self._folder.id)}`"
+            if saved := self._store.manifests("last"):
+                run_end.message += f"; {command} goes on from step {saved[0].step:,}"
+            elif isinstance(failure, failures.GpuFailed) and resume.can_begin_again(self._folder):
+                run_end.message += f"; {command} begins again"
 
-    def _end_of_failure(
-        self, failure: failures.OutOfMemory | failures.GpuFailed, learner: Learner | None
-    ) -> TrainingEnd:
+    def _end_of_failure(self, failure: failures.Failure, learner: Learner | None) -> TrainingEnd:
         """How the run ends for want of memory or of a GPU, and with what it can go on."""
-        if isinstance(failure, failures.GpuFailed):
-            self._device.give_up(failure)
+        if not isinstance(failure, failures.OutOfMemory):
             return TrainingEnd(FAILED, str(failure), "--resume {}")
         config = self._training.config
         size, smaller = config.batch_size, max(1, config.batch_size // 2)
@@ -352,6 +352,9 @@ class _TrainingRun:
             # A run that has been evaluated has finished, whatever was asked meanwhile.
             self._alert("note", format_ignored(command, "the run has finished"))
         return None
+
+    def _warn(self, message: str) -> None:
+        self._alert("warning", message)
 
     def _alert(self, level: str, message: str) -> None:
         self._emit(Alert(time.time(), level, message))

@@ -221,7 +221,7 @@ class Session:
             module: Any = importlib.import_module("fmnist_tui.engine.session.run_training")
             module.run_training(training, self.runs_dir, self.data_dir, self._tick)
         except BaseException as error:  # noqa: BLE001 - kept in Training.error
-            return failures.explain(error) or error
+            return failures.take(error)
         return training.error
 
     def _tick(self) -> None:
@@ -245,7 +245,7 @@ class Session:
                 try:
                     future.set_result(job(self._small_jobs))
                 except BaseException as error:  # noqa: BLE001 - raised by future.result
-                    future.set_exception(failures.explain(error) or error)
+                    future.set_exception(failures.take(error))
 
     @cached_property
     def _small_jobs(self) -> SmallJobs:

@@ -34,6 +34,7 @@ from fmnist_tui.engine.export.export_request import ExportRequest
 from fmnist_tui.engine.inference.classifier import Classifier, ModelInfo, OnTick, no_op
 from fmnist_tui.engine.inference.evaluate import SplitEvaluation, evaluate_split
 from fmnist_tui.engine.inference.predict import Prediction, predict_drawing, predict_file
+from fmnist_tui.engine.run import failures
 from fmnist_tui.engine.run.run_record import save_predictions
 from fmnist_tui.engine.training import leakage
 from fmnist_tui.protocol.events import Alert, Event
@@ -151,6 +152,9 @@ class SmallJobs:
     def _classifier(
         self, key: tuple[str, str, str], load: Callable[[], tuple[LoadedWeights, ModelInfo]]
     ) -> Classifier:
+        # A classifier that was loaded earlier may be on a GPU that has failed since.
+        failures.require_gpu(key[2])
+
         def build() -> Classifier:
             loaded, info = load()
             device = choose_device(info.config.changed(device=key[2], precision="auto"))

@@ -49,24 +49,34 @@ def check_epochs(folder: RunFolder, config: RunConfig, before: RunState) -> None
         )
 
 
-def describe_changes(folder: RunFolder, config: RunConfig) -> str:
+def describe_changes(folder: RunFolder, config: RunConfig, before: RunState) -> str:
     """`epochs 4 instead of 3`: the settings in which a resumed run differs from its own so far."""
-    before = read_recipe(folder.config).config()
-    return ", ".join(
+    recipe = read_recipe(folder.config)
+    changes = [
         f"{name} {safe_text(str(new))} instead of {safe_text(str(old))}"
-        for name, (new, old) in config.differences(before).items()
-    )
+        for name, (new, old) in config.differences(recipe.config()).items()
+    ]
+    was_on_gpu = before.started is not None and before.started.device.startswith("cuda")
+    is_older = "deterministic" not in recipe.values
+    if was_on_gpu and is_older and recipe.values.get("precision") == config.precision == "fp32":
+        changes.append("fp32 instead of tf32 (earlier versions used it for fp32)")
+    return ", ".join(changes)
 
 
 def begins_again(folder: RunFolder, before: RunState) -> bool:
     """Whether a run was killed before it saved anything, so that it is trained from its start."""
     if before.checkpoints or any(folder.checkpoints.glob("*.json")):
         return False
-    if "forked_from" in read_provenance(folder.config):
+    if not can_begin_again(folder):
         raise UserError(
             f"{safe_text(folder.name)} has saved nothing yet: fork its parent once more instead"
         )
     return True
+
+
+def can_begin_again(folder: RunFolder) -> bool:
+    """Whether a run that has saved nothing can be trained from its start: a fork cannot."""
+    return "forked_from" not in read_provenance(folder.config)
 
 
 class ResumeStart:

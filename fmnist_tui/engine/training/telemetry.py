@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
 
 import psutil
 
 from fmnist_tui.engine.cpu.openmp_wait import WAIT
 from fmnist_tui.engine.cpu.sharing import SHARING
 from fmnist_tui.engine.device import TrainingDevice
+from fmnist_tui.engine.gpu import nvml
 from fmnist_tui.protocol.events import Telemetry
 from fmnist_tui.util.formatting import MEGABYTE
 
 
 class TelemetryReader:
-    """Reads the load of this process and its GPU; None for what cannot be read."""
+    """Reads the load of this process and its GPU; None for what cannot be read. `warn` is told
+    once if the GPU is lost."""
 
-    def __init__(self, device: TrainingDevice) -> None:
+    def __init__(self, device: TrainingDevice, warn: Callable[[str], None]) -> None:
         self._process = psutil.Process()
         self._process.cpu_percent()  # the first reading only starts the measurement
-        self._gpu = _open_gpu(device) if device.is_cuda else None
+        self._warn = warn
+        self._gpu = nvml.find_handle(device.torch_device.index) if device.is_cuda else None
 
     def read(self) -> Telemetry:
         """Read the current load. CPU load counts cores: two busy ones are 200 %."""
@@ -33,34 +36,25 @@ class TelemetryReader:
             **self._read_gpu(),
         )
 
-    def _read_gpu(self) -> dict[str, float]:
+    def _read_gpu(self) -> dict[str, float | None]:
         if self._gpu is None:
             return {}
         import pynvml
 
         try:
-            memory = pynvml.nvmlDeviceGetMemoryInfo(self._gpu)
+            memory = nvml.read_memory(self._gpu)
+            power = nvml.read_value(pynvml.nvmlDeviceGetPowerUsage, self._gpu)
+            celsius = nvml.read_value(
+                pynvml.nvmlDeviceGetTemperature, self._gpu, pynvml.NVML_TEMPERATURE_GPU
+            )
             return {
-                "gpu_percent": float(pynvml.nvmlDeviceGetUtilizationRates(self._gpu).gpu),
-                "gpu_memory_mb": memory.used / MEGABYTE,
-                "gpu_memory_total_mb": memory.total / MEGABYTE,
-                "gpu_watts": pynvml.nvmlDeviceGetPowerUsage(self._gpu) / 1000,
-                "gpu_celsius": float(
-                    pynvml.nvmlDeviceGetTemperature(self._gpu, pynvml.NVML_TEMPERATURE_GPU)
-                ),
+                "gpu_percent": nvml.read_load(self._gpu),
+                "gpu_memory_mb": memory.used / MEGABYTE if memory is not None else None,
+                "gpu_memory_total_mb": memory.total / MEGABYTE if memory is not None else None,
+                "gpu_watts": power / 1000 if power is not None else None,
+                "gpu_celsius": float(celsius) if celsius is not None else None,
             }
-        except pynvml.NVMLError:
+        except nvml.GpuLost as error:
+            self._gpu = None
+            self._warn(f"the driver has lost this GPU ({error}); `nvidia-smi` may say why")
             return {}
-
-
-def _open_gpu(device: TrainingDevice) -> Any:
-    import pynvml
-    import torch
-
-    try:
-        pynvml.nvmlInit()
-        # NVML counts all GPUs of the machine, torch only the visible ones: match by UUID.
-        uuid = str(torch.cuda.get_device_properties(device.torch_device).uuid)
-        return pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
-    except (pynvml.NVMLError, AttributeError):
-        return None

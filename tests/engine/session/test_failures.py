@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from fmnist_tui.engine import device
-from fmnist_tui.engine.run.failures import GpuFailed, OutOfMemory, explain
+from fmnist_tui.engine.run import failures
+from fmnist_tui.engine.run.failures import GpuFailed, NoKernels, OutOfMemory, explain
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.engine.training.trainer import Trainer
 from fmnist_tui.protocol.events import FAILED
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.util.errors import UserError
-from tests.engine.support import PATIENCE, config, wait_for_end
+from tests.engine.support import PATIENCE, config, train, wait_for_end
 
 CUDA_FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 CPU_FULL = RuntimeError(
@@ -32,6 +32,12 @@ FAULT = RuntimeError("CUDA error: device-side assert triggered\nCUDA kernel erro
         (MemoryError("Unable to allocate 3 GiB"), OutOfMemory, "this machine has too little"),
         (RuntimeError("CUDA error: out of memory"), OutOfMemory, "the GPU has too little memory"),
         (FAULT, GpuFailed, "(CUDA error: device-side assert triggered): start fmnist-tui again"),
+        (torch.AcceleratorError("an unknown fault"), GpuFailed, "(an unknown fault): start"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), GpuFailed, "start fmnist"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), OutOfMemory, "the GPU has too"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_INTERNAL_ERROR when calling"), GpuFailed, "start"),
+        (RuntimeError("NCCL error in: a.cpp, ncclUnhandledCudaError: Call"), GpuFailed, "start"),
+        (RuntimeError("CUDA error: no kernel image is available"), NoKernels, "--device cpu"),
     ],
 )
 def test_a_failure_is_recognised_by_its_words(
@@ -42,7 +48,12 @@ def test_a_failure_is_recognised_by_its_words(
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("a surprise"), ValueError("out of memory"), OSError()]
+    "error",
+    [
+        *(RuntimeError("a surprise"), ValueError("out of memory"), OSError()),
+        RuntimeError("CUDA error: operation not permitted when stream is capturing"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED"),
+    ],
 )
 def test_any_other_exception_is_none(error: Exception) -> None:
     assert explain(error) is None
@@ -73,22 +84,52 @@ def test_running_out_of_memory_says_with_which_batch_size_the_run_goes_on(
     wait_for_end(session, session.fork(run, "last", config(batch_size=8, epochs=3)))
 
 
+@pytest.fixture
+def lost_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the GPU of this process has failed with is forgotten after the test."""
+    monkeypatch.setattr(failures, "_failed", [])
+
+
 def test_after_a_device_fault_the_process_refuses_the_gpu_and_names_the_command(
-    session: Session, monkeypatch: pytest.MonkeyPatch
+    session: Session, monkeypatch: pytest.MonkeyPatch, lost_later: None
 ) -> None:
-    monkeypatch.setattr(device, "_FAILED", {})
     with monkeypatch.context() as patch:
         fail_at(patch, FAULT, 6)
         run, _ = wait_for_end(session, session.train(config(epochs=3)), FAILED)
     message = replay(run.events).message
     assert message.startswith("the GPU failed in this process (CUDA error: device-side assert")
     assert message.endswith(f"`fmnist-tui train --resume {run.id}` goes on from step 4")
-    # The test's device is a CPU.
-    refused = session.resume(run, config(epochs=3))
+    refused = session.resume(run, config(epochs=3, device="auto"))
     assert refused.wait(PATIENCE)
     assert isinstance(refused.error, GpuFailed) and "start fmnist-tui again" in str(refused.error)
-    monkeypatch.setattr(device, "_FAILED", {})
+    with pytest.raises(GpuFailed, match=r"device-side assert.*start fmnist-tui again"):
+        session.evaluate(run, "val").result(PATIENCE)
+    # "or use --device cpu" is true.
     wait_for_end(session, session.resume(run, config(epochs=3)))
+
+
+def test_a_device_fault_before_the_first_checkpoint_names_the_command_that_begins_again(
+    session: Session, monkeypatch: pytest.MonkeyPatch, lost_later: None
+) -> None:
+    fail_at(monkeypatch, FAULT, 0)
+    run, _ = wait_for_end(session, session.train(config()), FAILED)
+    assert replay(run.events).message.endswith(f"`fmnist-tui train --resume {run.id}` begins again")
+
+
+def test_a_device_fault_in_a_small_job_is_remembered_also_for_classifiers_in_use(
+    session: Session, lost_later: None
+) -> None:
+    run = train(session, config())
+    session.evaluate(run, "val", device="auto").result(PATIENCE)
+
+    def fault(_: Any) -> None:
+        raise FAULT
+
+    with pytest.raises(GpuFailed):
+        session.submit(fault).result(PATIENCE)
+    with pytest.raises(GpuFailed, match="start fmnist-tui again"):
+        session.evaluate(run, "val", device="auto").result(PATIENCE)
+    session.evaluate(run, "val", device="cpu").result(PATIENCE)
 
 
 def test_a_small_job_that_finds_no_memory_says_so(session: Session) -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
 from fmnist_tui.engine.optim.muon import Muon
-from fmnist_tui.engine.training.resume import ResumeStart
+from fmnist_tui.engine.run.run_started import build_run_started
+from fmnist_tui.engine.training.resume import ResumeStart, describe_changes
 from fmnist_tui.protocol.commands import Stop
-from fmnist_tui.protocol.events import FINISHED, STOPPED, Changed
+from fmnist_tui.protocol.events import FINISHED, STOPPED, TRAIN, Changed
+from fmnist_tui.protocol.run_state import RunState
+from fmnist_tui.runs.folder import RunFolder
 from tests.engine.support import Harness, blobs, config, digest, make_learner
 
 SETTINGS = {
@@ -145,3 +150,23 @@ def test_resuming_from_a_weights_only_checkpoint_is_refused(tmp_path: Path) -> N
     payload, manifest, _ = CheckpointStore(tmp_path).load("best")
     with pytest.raises(CheckpointError, match="weights only"):
         make_learner(config(), dataset).restore(payload, manifest.file)
+
+
+@pytest.mark.parametrize(
+    ("device", "written", "said"),
+    [
+        ("cuda:0", "", "fp32 instead of tf32"),
+        ("cuda:0", "deterministic = true\n", ""),
+        ("cpu", "", ""),
+    ],
+)
+def test_a_run_of_an_earlier_version_whose_fp32_was_tf32_is_told_the_difference(
+    tmp_path: Path, device: str, written: str, said: str
+) -> None:
+    folder = RunFolder.create(tmp_path, "custom", "fashion")
+    folder.config.write_text(f'[run]\nprecision = "fp32"\n{written}', encoding="utf-8")
+    before = RunState()
+    started = build_run_started(folder, RunConfig(), TRAIN)
+    before.apply(replace(started, device=device))
+    changes = describe_changes(folder, RunConfig(precision="fp32"), before)
+    assert changes.startswith(said) and bool(changes) == bool(said)

@@ -119,7 +119,7 @@ def take_advice(home: Home, state: RunState) -> None:
 @contextmanager
 def broken(call: str) -> Iterator[None]:
     """Break the trainings of this process; afterwards it is as before."""
-    from fmnist_tui.engine import device
+    from fmnist_tui.engine.run import failures
     from fmnist_tui.engine.training.trainer import Trainer
     from tests.soak import breaking
 
@@ -129,7 +129,7 @@ def broken(call: str) -> Iterator[None]:
         yield
     finally:
         setattr(Trainer, "_execute_commands", execute)  # noqa: B010
-        device._FAILED.clear()
+        failures._failed.clear()
 
 
 async def show_in_dashboard(trouble: Trouble, folder: Path, step: int) -> None:
