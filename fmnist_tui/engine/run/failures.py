@@ -86,10 +86,6 @@ def take(error: BaseException) -> BaseException:
     return failure or error
 
 
-def has_gpu_failed() -> bool:
-    return bool(_failed)
-
-
 def require_gpu(device: str) -> None:
     """Raise GpuFailed if the setting `device` may select a GPU and it has failed in this process.
 

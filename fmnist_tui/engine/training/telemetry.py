@@ -11,18 +11,18 @@ from fmnist_tui.engine.cpu.openmp_wait import WAIT
 from fmnist_tui.engine.cpu.sharing import SHARING
 from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.engine.gpu import nvml
-from fmnist_tui.protocol.events import Telemetry
+from fmnist_tui.protocol.events import Alert, Event, Telemetry
 from fmnist_tui.util.formatting import MEGABYTE
 
 
 class TelemetryReader:
-    """Reads the load of this process and its GPU; None for what cannot be read. `warn` is told
-    once if the GPU is lost."""
+    """Reads the load of this process and its GPU; None for what cannot be read. That the GPU
+    is lost is told once."""
 
-    def __init__(self, device: TrainingDevice, warn: Callable[[str], None]) -> None:
+    def __init__(self, device: TrainingDevice, emit: Callable[[Event], None]) -> None:
         self._process = psutil.Process()
         self._process.cpu_percent()  # the first reading only starts the measurement
-        self._warn = warn
+        self._emit = emit
         self._gpu = nvml.find_handle(device.torch_device.index) if device.is_cuda else None
 
     def read(self) -> Telemetry:
@@ -56,5 +56,6 @@ class TelemetryReader:
             }
         except nvml.GpuLost as error:
             self._gpu = None
-            self._warn(f"the driver has lost this GPU ({error}); `nvidia-smi` may say why")
+            why = f"the driver has lost this GPU ({error}); `nvidia-smi` may say why"
+            self._emit(Alert(time.time(), "warning", why))
             return {}

@@ -98,7 +98,7 @@ class Trainer:
         self.preview = preview
         self._validation, self._emit, self._inbox = validation, emit, inbox
         self.commands = lr_finder.PendingCommands(inbox, on_tick)
-        self._telemetry = TelemetryReader(learner.device, self._warn)
+        self._telemetry = TelemetryReader(learner.device, emit)
         self._threads = ThreadControl(learner.device, emit, recorded_threads)
         self._images_since_progress = 0
         self._mixes_labels = bool(self.config.mixup or self.config.cutmix)

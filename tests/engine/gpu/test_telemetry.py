@@ -6,7 +6,7 @@ import pytest
 
 from fmnist_tui.engine.device import TrainingDevice, choose_device
 from fmnist_tui.engine.training.telemetry import TelemetryReader
-from fmnist_tui.protocol.events import Telemetry
+from fmnist_tui.protocol.events import Alert, Event, Telemetry
 from tests.engine.gpu.stand_in import GB, GPU_IS_LOST, NOT_SUPPORTED, Gpu, use_gpus
 from tests.engine.support import config
 
@@ -35,14 +35,14 @@ def test_a_value_that_a_gpu_does_not_have_leaves_the_others(
         gpu.missing[FUNCTIONS[missing][0]] = NOT_SUPPORTED
     use_gpus(monkeypatch, gpu)
     expected = {name: None if name == missing else value for name, (_, value) in FUNCTIONS.items()}
-    read = values(TelemetryReader(on_gpu(), pytest.fail).read())
+    read = values(TelemetryReader(on_gpu(), list[Event]().append).read())
     assert read == expected
 
 
 def test_a_gpu_that_the_driver_has_lost_is_said_once_and_not_read_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    gpu, said = Gpu(load=35), list[str]()
+    gpu, said = Gpu(load=35), list[Event]()
     use_gpus(monkeypatch, gpu)
     reader = TelemetryReader(on_gpu(), said.append)
     assert reader.read().gpu_percent == 35
@@ -50,4 +50,5 @@ def test_a_gpu_that_the_driver_has_lost_is_said_once_and_not_read_again(
     for _ in range(2):
         telemetry = reader.read()
         assert values(telemetry) == dict.fromkeys(FUNCTIONS) and telemetry.memory_mb
-    assert len(said) == 1 and "the driver has lost this GPU" in said[0]
+    (alert,) = said
+    assert isinstance(alert, Alert) and "the driver has lost this GPU" in alert.message

@@ -164,7 +164,9 @@ def test_a_run_of_an_earlier_version_whose_fp32_was_tf32_is_told_the_difference(
     tmp_path: Path, device: str, written: str, said: str
 ) -> None:
     folder = RunFolder.create(tmp_path, "custom", "fashion")
-    folder.config.write_text(f'[run]\nprecision = "fp32"\n{written}', encoding="utf-8")
+    folder.config.write_text(
+        f'[run]\nrecipe = "custom"\nprecision = "fp32"\n{written}', encoding="utf-8"
+    )
     before = RunState()
     started = build_run_started(folder, RunConfig(), TRAIN)
     before.apply(replace(started, device=device))
