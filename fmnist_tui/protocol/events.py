@@ -20,6 +20,8 @@ LOSS_NOT_FINITE = "the loss stopped being a number"
 WEIGHTS_NOT_FINITE = "the weights stopped being numbers"
 # What a Changed tells of the number of CPU threads.
 THREADS = "threads"
+# What a Changed tells when a new best could not be saved: `value` is the epoch that is the best.
+BEST_EPOCH = "best"
 TRAIN, LRFIND, ENSEMBLE, SWEEP = "train", "lrfind", "ensemble", "sweep"
 
 
@@ -154,9 +156,10 @@ class CheckpointSaved:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A property of the run changes at `step`: phase, lr, paused or threads.
+    """A property of the run changes at `step`: phase, lr, paused, threads or best.
 
-    `before` is the learning rate that the user has changed."""
+    `before` is the learning rate that the user has changed. The best epoch changes like this only
+    back to an earlier one, or to 0 for none, which ended at `step`."""
 
     t: float
     step: int

@@ -14,6 +14,7 @@ from typing import Any
 
 from fmnist_tui.protocol.checkpoint_record import BEST, LAST, CheckpointRecord
 from fmnist_tui.protocol.events import (
+    BEST_EPOCH,
     FROZEN_CHANGED,
     FROZEN_KEPT,
     LRFIND,
@@ -274,6 +275,9 @@ class RunState:
         elif event.what == THREADS and event.value.isdecimal() and len(event.value) < 10:
             self.threads = int(event.value)
             self.thread_changes += 1
+        elif event.what == BEST_EPOCH:
+            best = (e for e in reversed(self.epochs) if e.best and e.step == event.step)
+            self.best = next(best, None)
         elif event.what == "lr":
             try:
                 self.lr, _ = float(event.value), float(event.before or 0)

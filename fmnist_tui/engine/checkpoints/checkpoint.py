@@ -85,6 +85,22 @@ class CheckpointIdentity:
     file: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class EncodedCheckpoint:
+    """The bytes of a checkpoint's file, and what its manifest tells of them."""
+
+    data: memoryview
+    step: int
+    epoch: int
+    best_step: int
+
+    @classmethod
+    def encode(cls, payload: Payload, step: int, epoch: int) -> EncodedCheckpoint:
+        buffer = io.BytesIO()
+        torch.save(payload, buffer)
+        return cls(buffer.getbuffer(), step, epoch, payload.get("best", {}).get("step", 0))
+
+
 def _checksum(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
@@ -96,18 +112,28 @@ class CheckpointStore:
         self.folder = folder
 
     def save(self, kind: str, payload: Payload, step: int, epoch: int) -> CheckpointManifest:
+        """Write a checkpoint; see `write`."""
+        return self.write(kind, EncodedCheckpoint.encode(payload, step, epoch))
+
+    def write(self, kind: str, encoded: EncodedCheckpoint) -> CheckpointManifest:
         """Write a checkpoint; on return it is on disk. An OSError leaves the earlier checkpoints
-        as they were. The run's folder is not created: one that is gone stays gone."""
+        as they were. The run's folder is not created: one that is gone stays gone.
+
+        Calls no torch, so that a thread other than the session's may do it."""
         self.folder.mkdir(exist_ok=True)
-        buffer = io.BytesIO()
-        torch.save(payload, buffer)
-        data = buffer.getbuffer()
+        data, step = encoded.data, encoded.step
         generation = step if kind == "step" else self._newest_generation(kind) + 1
         stem = f"step-{step}" if kind == "step" else f"{kind}-{generation:04d}"
         digest = hashlib.sha256(data).hexdigest()
-        best_step = payload.get("best", {}).get("step", 0)
         manifest = CheckpointManifest(
-            f"{stem}.pt", kind, generation, step, epoch, digest, len(data), best_step
+            f"{stem}.pt",
+            kind,
+            generation,
+            step,
+            encoded.epoch,
+            digest,
+            len(data),
+            encoded.best_step,
         )
         atomic_write(self.folder / manifest.file, [data])
         atomic_write(self.folder / f"{stem}.json", manifest.to_json())

@@ -35,7 +35,8 @@ from fmnist_tui.engine.training.freezing import FrozenParts
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.engine.training.live_preview import LivePreview
 from fmnist_tui.engine.training.thread_control import RecordedThreads
-from fmnist_tui.engine.training.trainer import EndTraining, Trainer, TrainingEnd
+from fmnist_tui.engine.training.trainer import Trainer
+from fmnist_tui.engine.training.training_end import EndTraining, TrainingEnd
 from fmnist_tui.protocol.commands import CancelSearch, Detach, Stop, format_ignored
 from fmnist_tui.protocol.events import (
     DETACHED,

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from fmnist_tui.analysis.metrics import softmax
 from fmnist_tui.data.dataset import Labels, Split
 from fmnist_tui.engine.compute.loader import DeviceSplit
+from fmnist_tui.engine.inference.classifier import OnTick, no_op
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.protocol.events import Glance
 
@@ -46,10 +47,10 @@ class LivePreview:
     def is_due(self) -> bool:
         return time.perf_counter() >= self._next
 
-    def predict_sample(self) -> Glance:
+    def predict_sample(self, on_tick: OnTick = no_op) -> Glance:
         """Predict a sample of the split that includes the shown images."""
         start = time.perf_counter()
-        logits = self._learner.predict_logits(self._sample)
+        logits = self._learner.predict_logits(self._sample, on_tick)
         glance = self._make_event(logits, self._sample_labels, np.arange(len(self._shown)))
         # The first preview warms up kernels: its duration says nothing about the next one's.
         now = time.perf_counter()

@@ -6,14 +6,12 @@ for a screen or a full disk.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
-import numpy as np
-
-from fmnist_tui.analysis.metrics import mean_loss, softmax
+from fmnist_tui.analysis.metrics import accuracy_and_loss
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.engine.compute.loader import DeviceSplit
 from fmnist_tui.engine.inference.classifier import OnTick, no_op
@@ -25,6 +23,7 @@ from fmnist_tui.engine.training.live_preview import LivePreview
 from fmnist_tui.engine.training.saving import CheckpointSaver
 from fmnist_tui.engine.training.telemetry import TelemetryReader
 from fmnist_tui.engine.training.thread_control import RecordedThreads, ThreadControl
+from fmnist_tui.engine.training.training_end import EndTraining, TrainingEnd
 from fmnist_tui.protocol.commands import (
     CancelSearch,
     Command,
@@ -60,22 +59,8 @@ TELEMETRY_SECONDS = 1.0
 PAUSE_POLL_SECONDS = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingEnd:
-    """How training ended: a reason of `RunEnded`, with a message if there is more to say.
-
-    `again` are the options of `train` with which a failed run goes on; `{}` stands for its id."""
-
-    reason: str
-    message: str = ""
-    again: str = ""
-
-
-class EndTraining(Exception):  # noqa: N818 - not an error: it leaves the loop
-    """Raised to end the training now."""
-
-    def __init__(self, reason: str, message: str = "", again: str = "") -> None:
-        self.end = TrainingEnd(reason, message, again)
+class _EvaluationLeft(Exception):  # noqa: N818
+    """Raised to leave an evaluation of the network for a command that needs it as trained."""
 
 
 class Trainer:
@@ -111,6 +96,21 @@ class Trainer:
         """Train to the end or until a command ends it, and save the last state; a training
         whose last state is not on disk has failed."""
         try:
+            end = self._train()
+            if end.reason != FAILED:
+                try:
+                    self._save_if_due(and_last=True)
+                except EndTraining as signal:
+                    end = signal.end
+        finally:
+            self._saver.close()
+        self._clock.stop_warm()
+        if end.reason != FAILED and self._saver.is_last_lost:
+            end = TrainingEnd(FAILED, self._saver.explain_unsaved(), "--resume {}")
+        return end
+
+    def _train(self) -> TrainingEnd:
+        try:
             self._report_change("phase", "warming up")
             network = None
             if self.config.compile:
@@ -124,17 +124,9 @@ class Trainer:
             self._check_patience()
             while self.learner.epoch < self.config.epochs:
                 self._run_epoch()
-            end = TrainingEnd(FINISHED)
         except EndTraining as signal:
-            end = signal.end
-        if end.reason != FAILED:
-            try:
-                if not self._save_last():
-                    end = TrainingEnd(FAILED, self._saver.explain_unsaved(), "--resume {}")
-            except EndTraining as signal:
-                end = signal.end
-        self._clock.stop_warm()
-        return end
+            return signal.end
+        return TrainingEnd(FINISHED)
 
     def _start_clocks(self) -> None:
         now = time.perf_counter()
@@ -159,11 +151,8 @@ class Trainer:
             if now - self._progress_time >= PROGRESS_SECONDS:
                 self._report_progress()
                 self._preview_if_due()
-            if now - self._telemetry_time >= TELEMETRY_SECONDS:
-                self._telemetry_time = now
-                self._emit(self._telemetry.read())
-            if self._save_requested or now - self._save_time >= self.config.checkpoint_seconds:
-                self._save_last()
+                self._report_telemetry_if_due()
+            self._save_if_due()
         self._end_epoch()
 
     def _end_epoch(self) -> None:
@@ -174,17 +163,14 @@ class Trainer:
         learner.epoch += 1
         learner.epoch_step = 0
         learner.totals = EpochTotals()
-        is_best = False
+        best = None
         if validated is not None:
-            is_better = learner.best.is_beaten_by(*validated)
-            learner.stale_epochs = 0 if is_better else learner.stale_epochs + 1
-            if is_better:
-                previous = learner.best
-                learner.best = BestEpoch(*validated, learner.step, learner.epoch)
-                is_best = self._save("best")
-                if not is_best:
-                    # The best is what can be evaluated at the end: the best that is on disk.
-                    learner.best = previous
+            learner.stale_epochs += 1
+            if learner.best.is_beaten_by(*validated):
+                best, learner.stale_epochs = BestEpoch(*validated, learner.step, learner.epoch), 0
+        # A run that is killed before its first regular save goes on from its first epoch.
+        is_first = not self._saver.has_last and learner.epoch < self.config.epochs
+        self._save_if_due(best, and_last=is_first)
         images = max(1, totals.images)
         self._emit(
             EpochEnded(
@@ -199,13 +185,10 @@ class Trainer:
                 lr=lr,
                 seconds=totals.seconds,
                 images_per_second=totals.images / max(totals.seconds, 1e-9),
-                best=is_best,
+                best=best is not None,
                 warm_seconds=self._clock.warm_seconds,
             )
         )
-        if not self._saver.has_last and learner.epoch < self.config.epochs:
-            # A run that is killed before its first regular save goes on from here.
-            self._save_last()
         self._reset_timer()
         self._check_patience()
 
@@ -218,14 +201,22 @@ class Trainer:
         """Accuracy and loss on the validation split, if there is one."""
         if self._validation is None:
             return None
-        self._report_change("phase", "validating")
-        logits = self.learner.predict_logits(self._validation, self.commands.on_tick)
+        while True:
+            self._report_change("phase", "validating")
+            try:
+                logits = self.learner.predict_logits(self._validation, self._tick_in_evaluation)
+                # The best to beat is one that is on disk.
+                while self._saver.is_busy:
+                    self._saver.wait(PAUSE_POLL_SECONDS)
+                    self._tick_in_evaluation()
+                break
+            except _EvaluationLeft:
+                self._execute_commands()
+                if self._is_paused:
+                    self._wait_while_paused()
         if self.preview is not None:
             self._emit(self.preview.from_validation(logits))
-        labels = self._validation.labels.cpu().numpy()
-        probabilities = softmax(logits)[np.arange(len(labels)), labels]
-        loss = mean_loss(np.clip(probabilities, 1e-12, None))
-        return float((logits.argmax(1) == labels).mean()), loss
+        return accuracy_and_loss(logits, self._validation.labels.cpu().numpy())
 
     # -- reporting ---------------------------------------------------------------
 
@@ -234,6 +225,12 @@ class Trainer:
 
     def _warn(self, message: str) -> None:
         self._emit(Alert(time.time(), "warning", message))
+
+    def _report_telemetry_if_due(self) -> None:
+        now = time.perf_counter()
+        if now - self._telemetry_time >= TELEMETRY_SECONDS:
+            self._telemetry_time = now
+            self._emit(self._telemetry.read())
 
     def _reset_timer(self) -> float:
         """Restart the timer and return its seconds. Where the result is not used (after pauses,
@@ -285,7 +282,8 @@ class Trainer:
         """Report predictions for a few images, if due. Call it only after `_report_progress`:
         the time it takes must not count as training time."""
         if self.preview is not None and self.preview.is_due():
-            self._emit(self.preview.predict_sample())
+            with contextlib.suppress(_EvaluationLeft):
+                self._emit(self.preview.predict_sample(self._tick_in_evaluation))
             self._reset_timer()
 
     def _check_weights(self) -> None:
@@ -295,6 +293,7 @@ class Trainer:
 
     def _divergence(self, what: str) -> EndTraining:
         learner = self.learner
+        self._saver.finish()
         saved = f"best checkpoint: step {learner.best.step:,}" if learner.best.step else "no best"
         return EndTraining(
             FAILED,
@@ -311,13 +310,22 @@ class Trainer:
         while self.commands.pending:
             self._execute(self.commands.pending.popleft())
 
+    def _tick_in_evaluation(self) -> None:
+        """Between two batches of an evaluation do what is done between two steps. The model may
+        have its averaged weights: commands that need those of the training end the evaluation."""
+        self.commands.poll()
+        while self.commands.pending:
+            if isinstance(self.commands.pending[0], (Pause, FindLearningRate)):
+                raise _EvaluationLeft
+            self._execute(self.commands.pending.popleft())
+        self._report_telemetry_if_due()
+
     def _wait_while_paused(self) -> None:
         self._report_progress()
         self._report_change("paused", "true")
         self._clock.stop_warm()
         while self._is_paused:
-            if self._save_requested:
-                self._save_last()
+            self._save_if_due()
             self._inbox.wait(PAUSE_POLL_SECONDS)
             self._execute_commands()
         self._clock.start_warm()
@@ -371,18 +379,19 @@ class Trainer:
 
     # -- checkpoints -------------------------------------------------------------
 
-    def _save_last(self) -> bool:
-        """Save `last`, and `step-N` if requested; returns whether `last` is on disk."""
-        is_saved = self._save("last")
+    def _save_if_due(self, best: BestEpoch | None = None, *, and_last: bool = False) -> None:
+        """Begin to save a new best and what is requested, at once, and what is due by the clock,
+        once nothing else is being written."""
+        seconds = 0.0 if self._is_paused else time.perf_counter() - self._save_time
+        is_due = not self._saver.is_busy and seconds >= self.config.checkpoint_seconds
+        kinds = ["last"] if is_due or and_last else []
         if self._save_requested:
-            self._save_requested = False
-            self._save("step")
-        self._save_time = time.perf_counter()
-        return is_saved
-
-    def _save(self, kind: str) -> bool:
+            kinds = ["last", "step"]
+        if best is None and not kinds:
+            return
         self._report_progress()
         self._check_weights()
-        is_saved = self._saver.save(kind)
+        self._saver.save(best, *kinds)
+        if kinds:
+            self._save_time, self._save_requested = time.perf_counter(), False
         self._reset_timer()
-        return is_saved

@@ -6,11 +6,10 @@ import errno
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from fmnist_tui.engine.checkpoints.checkpoint import CheckpointManifest, CheckpointStore
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore, EncodedCheckpoint
 from fmnist_tui.engine.run import run_record
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.commands import Detach
@@ -26,16 +25,14 @@ NO_SPACE = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 def fail_last(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     """No `last` can be saved after a step."""
-    save = CheckpointStore.save
+    write = CheckpointStore.write
 
-    def failing(
-        store: CheckpointStore, kind: str, payload: Any, step: int, epoch: int
-    ) -> CheckpointManifest:
-        if kind == "last" and step > after:
+    def failing(store: CheckpointStore, kind: str, encoded: EncodedCheckpoint) -> object:
+        if kind == "last" and encoded.step > after:
             raise NO_SPACE
-        return save(store, kind, payload, step, epoch)
+        return write(store, kind, encoded)
 
-    monkeypatch.setattr(CheckpointStore, "save", failing)
+    monkeypatch.setattr(CheckpointStore, "write", failing)
 
 
 def test_a_run_whose_last_state_is_not_on_disk_has_failed_and_says_what_is(
@@ -82,12 +79,12 @@ def test_a_deleted_run_folder_ends_the_run_and_stays_deleted(
 def test_a_folder_that_is_deleted_after_the_last_step_is_noticed(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def delete(store: CheckpointStore, kind: str, *_: object) -> CheckpointManifest:
+    def delete(store: CheckpointStore, *_: object) -> None:
         shutil.rmtree(store.folder.parent)
         raise NO_SPACE
 
     monkeypatch.setattr(lock, "LOOK_SECONDS", 1000.0)
-    monkeypatch.setattr(CheckpointStore, "save", delete)
+    monkeypatch.setattr(CheckpointStore, "write", delete)
     training = session.train(config(epochs=1))
     end = Listener(training).wait_for_end()
     assert (end.reason, "was deleted or moved" in end.message) == (FAILED, True)

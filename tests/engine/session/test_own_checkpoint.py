@@ -6,23 +6,21 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from fmnist_tui.analysis.predictions import Predictions
-from fmnist_tui.engine.checkpoints.checkpoint import CheckpointManifest, CheckpointStore
+from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore, EncodedCheckpoint
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.engine.training import resume
-from fmnist_tui.engine.training.trainer import Trainer, TrainingEnd
+from fmnist_tui.engine.training.trainer import Trainer
+from fmnist_tui.engine.training.training_end import TrainingEnd
 from fmnist_tui.protocol.events import FAILED, FINISHED
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import summarise_run
 from tests.engine.support import FOREVER, PATIENCE, config, digest, refusal, train, wait_for_end
-
-Save = Callable[..., CheckpointManifest]
 
 
 def damage(path: Path) -> None:
@@ -39,14 +37,14 @@ def fail_saves(
     monkeypatch: pytest.MonkeyPatch, error: Exception, fails: Callable[[str, int], bool]
 ) -> None:
     """Make saves raise `error` where `fails(kind, step)`."""
-    save: Save = CheckpointStore.save
+    write = CheckpointStore.write
 
-    def failing(store: CheckpointStore, kind: str, payload: Any, step: int, epoch: int) -> object:
-        if fails(kind, step):
+    def failing(store: CheckpointStore, kind: str, encoded: EncodedCheckpoint) -> object:
+        if fails(kind, encoded.step):
             raise error
-        return save(store, kind, payload, step, epoch)
+        return write(store, kind, encoded)
 
-    monkeypatch.setattr(CheckpointStore, "save", failing)
+    monkeypatch.setattr(CheckpointStore, "write", failing)
 
 
 def no_space() -> OSError:

@@ -13,7 +13,7 @@ import torch
 from fmnist_tui.analysis.metrics import compute_metrics, softmax
 from fmnist_tui.config.dataset_catalog import LETTERS, DatasetInfo
 from fmnist_tui.data.dataset import Dataset, Split
-from fmnist_tui.engine.inference.classifier import Classifier
+from fmnist_tui.engine.inference.classifier import Classifier, OnTick
 from fmnist_tui.engine.training import live_preview, trainer
 from fmnist_tui.engine.training.live_preview import (
     LivePreview,
@@ -188,9 +188,9 @@ def test_time_spent_on_previews_is_not_training_time(
     assert harness.preview is not None
     plain = harness.preview.predict_sample
 
-    def slow() -> Glance:
+    def slow(on_tick: OnTick) -> Glance:
         time.sleep(0.2)
-        return plain()
+        return plain(on_tick)
 
     monkeypatch.setattr(harness.preview, "predict_sample", slow)
     harness.trainer.run()

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from fmnist_tui.data.dataset import Dataset, Split
+from fmnist_tui.engine.checkpoints.checkpoint import EncodedCheckpoint
 from fmnist_tui.engine.training import trainer
 from fmnist_tui.protocol.commands import (
     Command,
@@ -190,18 +191,6 @@ def test_a_requested_checkpoint_is_kept_as_a_step_checkpoint(tmp_path: Path) -> 
     assert (manifest.file, payload["step"]) == ("step-4.pt", 4)
 
 
-def test_last_is_saved_at_the_configured_interval(tmp_path: Path) -> None:
-    harness = Harness(tmp_path, blobs(64), epochs=1, checkpoint_seconds=0.0)
-    harness.trainer.run()
-    assert [event.step for event in harness.of(CheckpointSaved) if event.kind == "last"] == [
-        1,
-        2,
-        3,
-        4,
-        4,
-    ]
-
-
 def test_patience_ends_a_run_that_no_longer_improves(tmp_path: Path) -> None:
     harness = Harness(tmp_path, blobs(64), epochs=50, lr=1e-30, patience=2)
     ending = harness.trainer.run()
@@ -242,14 +231,14 @@ def test_a_full_disk_is_reported_once_and_training_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     harness = Harness(tmp_path, blobs(64), epochs=3, checkpoint_seconds=0.0)
-    save = harness.store.save
+    write = harness.store.write
 
-    def full(kind: str, payload: dict[str, object], step: int, epoch: int) -> object:
-        if 3 <= step <= 9:
+    def full(kind: str, encoded: EncodedCheckpoint) -> object:
+        if 3 <= encoded.step <= 9:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return save(kind, payload, step, epoch)
+        return write(kind, encoded)
 
-    monkeypatch.setattr(harness.store, "save", full)
+    monkeypatch.setattr(harness.store, "write", full)
     assert harness.trainer.run().reason == FINISHED
     messages = [event.message for event in harness.of(Alert)]
     assert len(messages) == 2
