@@ -13,7 +13,8 @@ import torch
 from fmnist_tui.engine.device import TrainingDevice, choose_device
 from fmnist_tui.engine.gpu import numerics
 from fmnist_tui.engine.session.session import Session
-from fmnist_tui.engine.training.trainer import Trainer, TrainingEnd
+from fmnist_tui.engine.training.trainer import Trainer
+from fmnist_tui.engine.training.training_end import TrainingEnd
 from fmnist_tui.protocol.events import STOPPED
 from fmnist_tui.runs.jsonl_reader import replay
 from tests.engine.support import config, wait_for_end
