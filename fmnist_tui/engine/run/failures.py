@@ -5,6 +5,8 @@ Imports no torch: the session needs it even if torch could not be imported.
 
 from __future__ import annotations
 
+import traceback
+
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
 
@@ -92,3 +94,12 @@ def require_gpu(device: str) -> None:
     Not even `auto` goes on with another device: the user chooses."""
     if _failed and (device == "auto" or device.startswith("cuda")):
         raise GpuFailed(_failed[0].why)
+
+
+def drop_frames(error: BaseException) -> None:
+    """Keep the traceback of an exception as text, in a note, which `--debug` prints: its frames
+    and those of what it came from would keep the model and its data."""
+    error.add_note("".join(traceback.format_exception(error)).rstrip())
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    if isinstance(error, AttributeError):
+        setattr(error, "obj", None)  # noqa: B010

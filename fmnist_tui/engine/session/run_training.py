@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -119,11 +118,13 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
             info = ModelInfo.from_dataset(config, dataset)
             store = CheckpointStore(folder.checkpoints)
             initialise = resume.ResumeStart(store, info, before).initialise
-        log = EventLog(folder.events, training.events.append)
+        # Not the training: it keeps `emit`, and a cycle would keep the images with both.
+        events = training.events
+        log = EventLog(folder.events, events.append)
 
         def emit(event: Event) -> None:
             log.append(event)
-            training.events.append(event)
+            events.append(event)
 
         def tick() -> None:
             on_tick()
@@ -192,8 +193,6 @@ class _TrainingRun:
         except UserError:
             pass  # it is in the record
         except Exception as error:  # noqa: BLE001 - for --debug
-            # its frames would keep the model and its data alive
-            traceback.clear_frames(error.__traceback__)
             self._training.error = error
 
     def _run(self, initialise: Initialise | None, run_end: RunEnd) -> None:

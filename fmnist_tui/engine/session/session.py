@@ -206,23 +206,24 @@ class Session:
                 self._running, self._next = self._next, None
             self._run_jobs()
             if self._running is not None:
-                training, error = self._running, self._run_training(self._running)
-                with self._changed:
-                    self._running = None
-                # Only now: code that waits for the end may start another run at once.
-                training.finish(error)
+                self._run_to_end(self._running)
         WAIT.set_brief(False, 1)
         self._refuse_waiting()
 
-    def _run_training(self, training: Training) -> BaseException | None:
-        """Run a training; returns what prevented or broke it."""
+    def _run_to_end(self, training: Training) -> None:
+        """Run a training; `Training.error` gets what prevented or broke it."""
         try:
             # By name, so that importing a session does not depend on torch.
             module: Any = importlib.import_module("fmnist_tui.engine.session.run_training")
             module.run_training(training, self.runs_dir, self.data_dir, self._tick)
         except BaseException as error:  # noqa: BLE001 - kept in Training.error
-            return failures.take(error)
-        return training.error
+            training.error = failures.take(error)
+        if training.error is not None:
+            failures.drop_frames(training.error)
+        with self._changed:
+            self._running = None
+        # Only now: code that waits for the end may start another run at once.
+        training.finish(training.error)
 
     def _tick(self) -> None:
         """Between two steps: run small jobs; stop the training if the program is ending."""
@@ -245,6 +246,7 @@ class Session:
                 try:
                     future.set_result(job(self._small_jobs))
                 except BaseException as error:  # noqa: BLE001 - raised by future.result
+                    failures.drop_frames(error)
                     future.set_exception(failures.take(error))
 
     @cached_property
