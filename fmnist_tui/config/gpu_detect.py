@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 
 
@@ -20,19 +21,23 @@ def has_gpu() -> bool:
     required = _torch_cuda_version()
     if required is None:
         return False
-    count, supported = _query_driver()
-    return supported >= required and _is_any_visible(count)
+    _, supported = _query_driver()
+    return supported >= required and bool(visible_gpus())
 
 
-def _is_any_visible(count: int) -> bool:
-    """Whether CUDA_VISIBLE_DEVICES leaves any of `count` GPUs to this process: its list ends at
-    the first entry that does not exist."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        return count > 0
-    first = visible.partition(",")[0].strip()
-    is_uuid = first.startswith(("GPU-", "MIG-"))
-    return count > 0 and (is_uuid or (first.isdecimal() and int(first) < count))
+def visible_gpus() -> tuple[str, ...]:
+    """The GPUs that this process may use, each as CUDA_VISIBLE_DEVICES names it: the variable's
+    list ends at the first entry that does not exist."""
+    count, _ = _query_driver()
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is None:
+        return tuple(map(str, range(count)))
+    names = [name.strip() for name in listed.split(",")] if count else []
+    return tuple(takewhile(lambda name: _exists(name, count), names))
+
+
+def _exists(name: str, count: int) -> bool:
+    return name.startswith(("GPU-", "MIG-")) or (name.isdecimal() and int(name) < count)
 
 
 def _torch_cuda_version() -> int | None:

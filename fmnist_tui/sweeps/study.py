@@ -55,13 +55,16 @@ class ClaimedTrial:
 
 @dataclass(frozen=True, slots=True)
 class StudyCounts:
-    """Trials that exist, ended, wait, and ended complete or pruned; the best value."""
+    """Trials that exist, ended, wait, and ended complete or pruned; the best value; the trials
+    that a group of workers has taken, and those of them that have ended."""
 
     total: int
     ended: int
     waiting: int
     successful: int
     best: float | None
+    of_group: int
+    ended_of_group: int
 
 
 class StudyLedger:
@@ -100,13 +103,14 @@ class StudyLedger:
             )
         return cls(location, storage, study, spec)
 
-    def counts(self) -> StudyCounts:
-        """The progress of the study, all workers together."""
+    def counts(self, group: str = "") -> StudyCounts:
+        """The progress of the study, all workers together, and that of a group of workers."""
         with _storage_errors(self.location):
             trials = self.study.get_trials(deepcopy=False)
         values = [trial.value for trial in trials if trial.state == TrialState.COMPLETE]
         # The settings of requeued trials are tried again by others.
         effective = [t for t in trials if trial_end(t).get("as") not in states.REQUEUED]
+        of_group = [t for t in effective if trial_worker(t).get(states.GROUP) == group]
         return StudyCounts(
             total=len(effective),
             ended=sum(trial.state.is_finished() for trial in effective),
@@ -115,21 +119,38 @@ class StudyLedger:
                 trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in trials
             ),
             best=max((value for value in values if value is not None), default=None),
+            of_group=len(of_group),
+            ended_of_group=sum(trial.state.is_finished() for trial in of_group),
         )
 
     def has_room(self, counts: StudyCounts, limit: int | None) -> bool:
         """Whether there is a trial to run: a waiting one, or a new one below `limit`."""
-        if self.spec.sampler == "grid":
+        if self._is_grid:
             limit = min(filter(None, (self.spec.grid_size(), limit)))
         return bool(counts.waiting) or limit is None or counts.total < limit
 
-    def claim(self, sweep_folder: str = "") -> ClaimedTrial:
-        """The next trial: a waiting one, else a new one. `sweep_folder` is this worker's run."""
+    @property
+    def _is_grid(self) -> bool:
+        return self.spec.sampler == "grid"
+
+    def count_missing(self, wanted: int | None) -> int:
+        """How many trials there are to run: as many as `wanted`, or as the study still needs."""
+        counts = self.counts()
+
+        def room(total: int) -> int:
+            return counts.waiting + max(0, total - counts.total)
+
+        missing = room(self.spec.trials) if wanted is None else wanted
+        return min(missing, room(self.spec.grid_size() or 0)) if self._is_grid else missing
+
+    def claim(self, sweep_folder: str = "", group: str = "") -> ClaimedTrial:
+        """The next trial: a waiting one, else a new one, for this worker's run and its group."""
         with _storage_errors(self.location):
             with exclusive(self.location):
                 trial = self.study.ask(self._distributions)
                 now = time.time()
-                worker = {**_this_process(), "began": now, states.SWEEP: sweep_folder}
+                worker = {**_this_process(), "began": now}
+                worker |= {states.SWEEP: sweep_folder, states.GROUP: group}
                 trial.set_user_attr(states.WORKER, worker)
             trial.set_user_attr(states.HEARTBEAT, now)
         return ClaimedTrial(

@@ -19,13 +19,15 @@ STATES = (RUNNING, WAITING, COMPLETE, PRUNED, KILLED, FAILED, STOPPED, LOST)
 REQUEUED = (STOPPED, LOST)
 # A trial without a heartbeat for this long is lost: its worker has probably died.
 LOST_SECONDS = 60.0
+LOST_WORKER = "trial {} lost its worker: its settings will be tried again"
 
 # User attributes of a study: the sweep file, a counter of stop requests, a time for each kill.
 SPEC, STOP, KILL = "spec", "stop", "kill:"
 # User attributes of a trial; RETRY_OF is the number of the trial whose settings it repeats.
 WORKER, HEARTBEAT, RUN, END, ATTEMPT, RETRY_OF = "worker", "beat", "run", "end", "tries", "again"
-# In WORKER: the folder of the sweep run that the trial belongs to.
-SWEEP = "sweep"
+# In WORKER: the folder of the sweep run that the trial belongs to, and the workers that share it
+# out among them, if it is one of several that were started together.
+SWEEP, GROUP = "sweep", "group"
 
 
 class AlreadyEndedError(Exception):
@@ -33,7 +35,7 @@ class AlreadyEndedError(Exception):
 
 
 def trial_worker(trial: FrozenTrial) -> Mapping[str, Any]:
-    """The process that runs a trial: `host`, `pid`, `space`, `began` and `sweep`."""
+    """The process that runs a trial: `host`, `pid`, `space`, `began`, `sweep` and `group`."""
     worker = trial.user_attrs.get(WORKER)
     return worker if isinstance(worker, dict) else {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import time
@@ -12,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from fmnist_tui.runs.handover import has_process
 from tests.e2e import postgres
 from tests.e2e.fork_server import ForkedProcess
-from tests.e2e.support import LIMIT, Home, events
+from tests.e2e.support import LIMIT, Home, events, wait_for
 
 SEARCH = """
 about = "a search for tests"
@@ -137,6 +139,7 @@ def test_a_complete_study_starts_no_run(
         (["sweep", "start"], 2, "give a sweep file"),
         (["sweep", "start", "--name", "other"], 1, "there is no study other"),
         (["sweep", "two-conv", "--trials", "0"], 2, "--trials must be 1 or more"),
+        (["sweep", "two-conv", "--workers", "0"], 2, "--workers must be 1 or more"),
         (["sweep", "two-conv", "--lr", "0.1"], 2, "lr = 0.1: is varied by this sweep"),
         (["sweep", "two-conv", "--val-fraction", "0"], 2, "val_fraction = 0.0: validation"),
         (["sweep", "two-conv", "--storage", "what"], 2, "--storage what is not a storage"),
@@ -245,7 +248,7 @@ def test_two_processes_share_a_study_in_a_postgresql_database(home: Home) -> Non
         assert "password authentication failed" in line and "s3cr3t" not in line
 
 
-def wait_for_trial(home: Home, process: ForkedProcess, number: int) -> dict[str, Any]:
+def wait_for_trial(home: Home, process: ForkedProcess | None, number: int) -> dict[str, Any]:
     """Wait until a trial has completed an epoch; returns the trial."""
     return until(
         home,
@@ -321,3 +324,23 @@ def test_a_second_ctrl_c_quits_at_once(home: Home) -> None:
     (sweep,) = home.runs.glob("*_search_*")
     assert [event["reason"] for event in events(sweep) if event["is"] == "RunEnded"] == ["stopped"]
     assert list((sweep / "trials").iterdir())
+
+
+def test_of_several_workers_one_repeats_the_trial_of_another_and_none_outlives_its_parent(
+    home: Home,
+) -> None:
+    path = write_sweep(home.runs.parent, SEARCH.replace("epochs = 2", "epochs = 100000"))
+    parent = home.start("sweep", path, "--workers", "2")
+    trials = [wait_for_trial(home, parent, number) for number in (0, 1)]
+    assert trials[0]["pid"] != trials[1]["pid"] and parent.pid not in {t["pid"] for t in trials}
+    # Trial 0 is lost with its worker; the other worker tries its settings again.
+    os.kill(trials[0]["pid"], signal.SIGKILL)
+    home.json("sweep", "kill", "search", "1")
+    again = wait_for_trial(home, parent, 2)
+    assert again["params"] == trials[0]["params"] and again["pid"] == trials[1]["pid"]
+    parent.kill()
+    parent.wait()
+    # The worker returns its trial to the study and ends.
+    until(home, None, lambda trials: {t["number"]: t["state"] for t in trials}[2] == "stopped")
+    wait_for(lambda: not has_process(again["pid"]))
+    assert " ended: it was ended by SIGKILL; the others go on" in parent.communicate()[1]

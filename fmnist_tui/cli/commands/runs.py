@@ -78,7 +78,7 @@ def _show(args: argparse.Namespace) -> None:
     folder = options.find_run(args)
     summary, state = summarise_run(folder), replay(folder.events)
     if summary.kind == SWEEP:
-        from fmnist_tui.cli.support.studies import print_sweep_run
+        from fmnist_tui.cli.support.sweeps.studies import print_sweep_run
 
         print_sweep_run(folder, to_json(summary), as_json=args.json)
         return

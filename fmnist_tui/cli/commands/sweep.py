@@ -5,35 +5,24 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
 from rich.text import Text
 
-from fmnist_tui.cli.support import console, options, studies
-from fmnist_tui.cli.support.follow import (
-    exit_immediately,
-    exit_status,
-    format_stopping,
-    handle_signals,
-    why_abandoned,
-)
-from fmnist_tui.cli.support.progress import show_progress
+from fmnist_tui.cli.support import console, options
+from fmnist_tui.cli.support.sweeps import studies
+from fmnist_tui.cli.support.sweeps.result import SweepResult
+from fmnist_tui.cli.support.sweeps.shares import shared_folder
 from fmnist_tui.config import recipes, run_config
 from fmnist_tui.protocol.events import FAILED, FINISHED
-from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.resolve_start import resolve_start
 from fmnist_tui.sweeps import spec as specs
-from fmnist_tui.sweeps import storage, study_locations
+from fmnist_tui.sweeps import storage, study_locations, trial_states
 from fmnist_tui.sweeps.snapshot import SnapshotReader
 from fmnist_tui.sweeps.spec import SweepSpec
 from fmnist_tui.sweeps.storage import StorageLocation
-from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import UsageError, UserError, did_you_mean, format_error
 from fmnist_tui.util.formatting import format_count, format_percent
 from fmnist_tui.util.text import safe_text
-
-if TYPE_CHECKING:
-    from fmnist_tui.engine.sweep.sweep_runner import SweepOutcome
 
 # `sweep FILE` is `sweep start FILE` (see `cli.main`).
 DEFAULT_ACTION = "start"
@@ -70,6 +59,8 @@ def _add_start_arguments(part: argparse.ArgumentParser) -> None:
     part.add_argument("--name", help="name of the study [from the file]")
     about = "run N trials here [as many as the study still needs]"
     part.add_argument("--trials", type=int, metavar="N", help=about)
+    about = "processes that share the trials out, each with a GPU or a share of the CPUs of its own"
+    options.add_int(part, "--workers", 1, about)
 
 
 def run(args: argparse.Namespace) -> int | None:
@@ -78,6 +69,8 @@ def run(args: argparse.Namespace) -> int | None:
 
 def _start(args: argparse.Namespace) -> int:
     """Work on a study until it has its trials, or N have been run here."""
+    if args.workers < 1:
+        raise UsageError("--workers must be 1 or more")
     if args.trials is not None and args.trials < 1:
         raise UsageError("--trials must be 1 or more")
     if args.name is not None and not specs.is_valid_name(args.name):
@@ -103,74 +96,51 @@ def _start(args: argparse.Namespace) -> int:
         start = str(resolve_start(spec.base.start, runs_dir))
         spec = replace(spec, base=spec.base.changed(start=start))
 
-    from fmnist_tui.engine.sweep.sweep_runner import LOST_WORKER, SweepOutcome, SweepRunner
     from fmnist_tui.sweeps.study import StudyLedger
 
     ledger = StudyLedger.join(location, connection, spec)
-    total = spec.trials if args.trials is None else None
+    group = shared_folder()
+    if group is not None:
+        from fmnist_tui.cli.support.sweeps import worker
+
+        result = worker.work(args, ledger, group)
+        if result.reason == FAILED:
+            raise UserError(result.message)
+        console.print_json(result.to_json())
+        return result.status
     for number in ledger.recover():
-        console.note(LOST_WORKER.format(number))
-    if not ledger.has_room(ledger.counts(), total):
-        why = "the study has all its trials; --trials N runs N more"
-        _print_outcome(args, location, spec, SweepOutcome(FINISHED, why, 0), None)
-        return 0
-    folder = RunFolder.create(runs_dir, spec.name, spec.base.dataset)
-    with folder.deleted_on_error():
-        _write_config(folder, spec, location)
-    with options.open_session(args) as session, show_progress(f"sweep {spec.name}") as on_progress:
-        sweep = SweepRunner(
-            session,
-            ledger,
-            folder,
-            limit=args.trials,
-            on_progress=on_progress,
-            on_message=console.note,
-        )
+        console.note(trial_states.LOST_WORKER.format(number))
+    missing = ledger.count_missing(args.trials)
+    if args.workers > missing > 0:
+        more, enough = format_count(missing, "trial"), format_count(missing, "worker")
+        console.note(f"{args.workers} workers for {more}: {enough} will do")
+    count = min(args.workers, missing)
+    if count == 0:
+        result = SweepResult(FINISHED, "the study has all its trials; --trials N runs N more")
+    elif count == 1:
+        from fmnist_tui.cli.support.sweeps import worker
 
-        def stop(name: str) -> None:
-            sweep.stop(name)
-            console.note(format_stopping(name, "returning the trial to the study", "quit at once"))
+        result = worker.work(args, ledger)
+    else:
+        from fmnist_tui.cli.support.sweeps import workers
 
-        def interrupt(number: int) -> NoReturn:
-            raise KeyboardInterrupt(number)
-
-        with handle_signals(stop, interrupt) as received:
-            try:
-                outcome = sweep.run()
-            except KeyboardInterrupt as interrupted:
-                [number] = interrupted.args
-                if sweep.training is not None:
-                    sweep.training.record_end(why_abandoned(number), 0, 0)
-                exit_immediately(number)
-    if outcome.reason == FAILED:
-        raise UserError(f"the sweep ended: {outcome.message}")
-    _print_outcome(args, location, spec, outcome, folder)
-    return exit_status(received)
+        result = workers.run_workers(args, ledger, count)
+    if result.reason == FAILED:
+        raise UserError(f"the sweep ended: {result.message}")
+    _print_result(args, location, spec.name, result)
+    return result.status
 
 
-def _print_outcome(
-    args: argparse.Namespace,
-    location: StorageLocation,
-    spec: SweepSpec,
-    outcome: SweepOutcome,
-    folder: RunFolder | None,
+def _print_result(
+    args: argparse.Namespace, location: StorageLocation, name: str, result: SweepResult
 ) -> None:
-    if outcome.message:
-        console.note(f"the sweep ended: {outcome.message}")
+    if result.message:
+        console.note(f"the sweep ended: {result.message}")
     reader = SnapshotReader()
     if args.json:
-        console.print_json(
-            {
-                **studies.to_json(reader, location, spec.name),
-                "run": folder.name if folder else None,
-                "path": str(folder.path) if folder else None,
-                "state": outcome.reason,
-                "message": outcome.message,
-                "trials_here": outcome.done,
-            }
-        )
+        console.print_json({**studies.to_json(reader, location, name), **result.to_json()})
     else:
-        studies.print_study(reader, location, spec.name)
+        studies.print_study(reader, location, name)
 
 
 def _load_spec(args: argparse.Namespace) -> SweepSpec:
@@ -191,19 +161,6 @@ def _join_spec(location: StorageLocation, args: argparse.Namespace) -> SweepSpec
         "cannot change in an existing study",
     )
     return replace(spec, base=spec.base.changed(**changes))
-
-
-def _write_config(folder: RunFolder, spec: SweepSpec, location: StorageLocation) -> None:
-    import fmnist_tui
-
-    made_with = {"fmnist_tui": fmnist_tui.__version__, "storage": location.public_url}
-    try:
-        text = specs.to_toml(spec, made_with)
-        atomic_write(folder.config, text.encode("utf-8", "surrogateescape"))
-    except OSError as error:
-        raise UserError(
-            f"cannot write {safe_text(folder.config)}: {format_error(error)}"
-        ) from error
 
 
 def _show(args: argparse.Namespace) -> None:

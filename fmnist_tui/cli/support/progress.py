@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,11 @@ from fmnist_tui.util.text import safe_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
+
+# What is done of a part, from 0 to 1, and what it does.
+Part = tuple[float, str]
+# Called with the amount done, the total, and each part.
+OnParts = Callable[[float, float, Sequence[Part]], None]
 
 LINE_SECONDS = 3.0
 JSON_SECONDS = 0.1
@@ -71,6 +76,27 @@ def show_progress(title: str, part: ProgressPart = WHOLE) -> Iterator[OnProgress
         yield _line_progress(title)
 
 
+@contextlib.contextmanager
+def show_parts(title: str, names: Sequence[str]) -> Iterator[OnParts]:
+    """As `show_progress`, of a job whose parts, of these names, run at the same time."""
+    if has_live_terminal() and not wants_json():
+        with _show_bars(title, names) as on_parts:
+            yield on_parts
+        return
+    last_time = 0.0
+    with show_progress(title) as on_progress:
+
+        def report(done: float, total: float, parts: Sequence[Part]) -> None:
+            nonlocal last_time
+            now = time.monotonic()
+            # Of several parts one or the other is always new.
+            if wants_json() or now - last_time >= LINE_SECONDS:
+                last_time = now
+                on_progress(done, total, " · ".join(what for _, what in parts))
+
+        yield report
+
+
 def json_progress() -> OnProgress:
     """Report progress as JSON lines: ten a second at most, but a new text at once."""
     last_time, last_text = 0.0, ""
@@ -112,6 +138,24 @@ def _show_bar(title: str) -> Iterator[OnProgress]:
         def report(done: float, total: float, what: str) -> None:
             text = safe_text(f"{title}: {what}" if what else title, 60)
             bars.update(task, completed=done, total=total or None, description=text)
+
+        yield report
+
+
+@contextlib.contextmanager
+def _show_bars(title: str, names: Sequence[str]) -> Iterator[OnParts]:
+    """A bar for the whole job, and one for each part."""
+    from rich.progress import TimeRemainingColumn
+
+    with create_bars(TimeRemainingColumn()) as bars:
+        whole = bars.add_task(safe_text(title, 60), total=None)
+        tasks = [bars.add_task(name, total=1.0) for name in names]
+
+        def report(done: float, total: float, parts: Sequence[Part]) -> None:
+            bars.update(whole, completed=done, total=total or None)
+            for task, name, (share, what) in zip(tasks, names, parts, strict=True):
+                text = safe_text(f"{name}: {what}", 60)
+                bars.update(task, completed=share, description=text)
 
         yield report
 

@@ -9,7 +9,9 @@ import contextlib
 import re
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from fmnist_tui.config.problems import ConfigError
 from fmnist_tui.engine.run.notifier import Emit, notifying
@@ -37,13 +39,16 @@ from fmnist_tui.sweeps.space import format_value
 from fmnist_tui.sweeps.study import ClaimedTrial, StudyCounts, StudyLedger
 from fmnist_tui.sweeps.study_locations import TRIALS
 from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.progress import OnProgress, ignore_progress
 
 # This many failures in a row for the same reason end the sweep.
 MAX_SAME_FAILURES = 3
+# How often a worker that has nothing to do looks at the study.
+WAIT_SECONDS = 0.5
 STOP_REQUESTED = "stop requested"
-LOST_WORKER = "trial {} lost its worker: its settings will be tried again"
+COMPLETED = (FINISHED, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,11 @@ class SweepOutcome:
 
 class SweepRunner:
     """One worker of a study. `limit` is how many trials it does; None for all that are missing.
-    `on_message` receives lines for the user."""
+    `on_message` receives lines for the user.
+
+    `group` is a folder that several workers of this machine share: `limit` is then what all of
+    them do together, none ends while a trial of another may come back to the study, and each
+    reports the progress of its own trials alone."""
 
     def __init__(
         self,
@@ -66,11 +75,13 @@ class SweepRunner:
         folder: RunFolder,
         *,
         limit: int | None = None,
+        group: Path | None = None,
         on_progress: OnProgress = ignore_progress,
         on_message: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._session, self._ledger, self._folder = session, ledger, folder
         self._spec = ledger.spec
+        self._group, self._group_name = group, str(group or folder.path)
         self._limit, self._on_progress, self._on_message = limit, on_progress, on_message
         self._storage = StorageRetry(
             lambda message: self._alert(f"{message}; trying again", "warning"),
@@ -104,7 +115,7 @@ class SweepRunner:
                     emit_run_ended(self._folder, self._emit) as end,
                 ):
                     try:
-                        self._emit(self._run_started(self._storage.retry(self._ledger.counts)))
+                        self._emit(self._run_started(self._storage.retry(self._counts)))
                         end.reason, end.message = self._run_trials()
                     finally:
                         end.step = self._done
@@ -124,27 +135,47 @@ class SweepRunner:
             steps_per_epoch=1,
         )
 
+    def _counts(self) -> StudyCounts:
+        return self._ledger.counts(self._group_name)
+
     def _run_trials(self) -> tuple[str, str]:
         """Run trials to the sweep's end; returns its reason and message."""
         ledger, storage = self._ledger, self._storage
+        is_waiting = False
         while True:
             if self._lock is not None:
                 # A trial would make a deleted folder anew, without the sweep's own files.
                 self._lock.require_folder()
             self._receive_commands()
             for number in storage.attempt(ledger.recover) or ():
-                self._alert(LOST_WORKER.format(number))
+                self._alert(trial_states.LOST_WORKER.format(number))
             _, is_stopped = storage.attempt(lambda: ledger.read_requests(None)) or (False, False)
             if is_stopped:
                 self._stop_reason = self._stop_reason or STOP_REQUESTED
-            counts = storage.retry(ledger.counts)
-            if (end := self._end(counts)) is not None:
+            with self._locked_group():
+                counts = storage.retry(self._counts)
+                if (end := self._end(counts)) is None:
+                    try:
+                        trial = storage.retry(self._claim)
+                    except trial_states.AlreadyEndedError:
+                        continue
+            if end is None:
+                self._record_result(trial, self._run_trial(trial, counts))
+                is_waiting = False
+            elif end == COMPLETED and self._group and counts.ended_of_group < counts.of_group:
+                if not is_waiting:
+                    self._report_progress(counts, 0.0, "waiting for the other workers")
+                is_waiting = True
+                time.sleep(WAIT_SECONDS)
+            else:
                 return end
-            try:
-                trial = storage.retry(lambda: ledger.claim(str(self._folder.path)))
-            except trial_states.AlreadyEndedError:
-                continue
-            self._record_result(trial, self._run_trial(trial, counts))
+
+    def _claim(self) -> ClaimedTrial:
+        return self._ledger.claim(str(self._folder.path), self._group_name)
+
+    def _locked_group(self) -> AbstractContextManager[None]:
+        """Of the workers of a group one at a time counts the trials and takes one."""
+        return locked(self._group) if self._group is not None else nullcontext()
 
     def _end(self, counts: StudyCounts) -> tuple[str, str] | None:
         """The reason and message of the sweep's end, None if it goes on."""
@@ -163,9 +194,9 @@ class SweepRunner:
         if timeout is not None and time.monotonic() - self._started >= timeout:
             return FINISHED, f"reached the time limit of {format_value(timeout)} s"
         total = self._spec.trials if self._limit is None else None
-        is_enough = self._limit is not None and self._done >= self._limit
+        is_enough = self._limit is not None and counts.of_group >= self._limit
         if is_enough or not self._ledger.has_room(counts, total):
-            return FINISHED, ""
+            return COMPLETED
         return None
 
     def _run_trial(self, trial: ClaimedTrial, counts: StudyCounts) -> TrialResult:
@@ -203,7 +234,7 @@ class SweepRunner:
             self._failures.append((result.has_started, result.why))
         else:
             self._failures.clear()
-        counts = self._storage.attempt(self._ledger.counts)
+        counts = self._storage.attempt(self._counts)
         best = counts.best if counts else None
         params = tuple((key, format_value(value)) for key, value in trial.params.items())
         self._emit(
@@ -244,8 +275,8 @@ class SweepRunner:
 
     def _report_progress(self, counts: StudyCounts, fraction: float, what: str) -> None:
         done, total = counts.ended, self._spec.trials
-        if self._limit is not None:
-            done, total = self._done, self._limit
+        if self._group is not None or self._limit is not None:
+            done, total = self._done, self._limit or total
         self._on_progress(min(total, done + fraction), total, what)
 
     def _alert(self, message: str, level: str = "note") -> None:

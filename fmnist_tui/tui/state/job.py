@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, BinaryIO
 
 from fmnist_tui.util.errors import ERROR_PREFIX, UserError, format_error
@@ -27,18 +27,33 @@ LINES = 500
 # How long a job may take to stop before it is killed.
 STOP_SECONDS = 20.0
 _BLOCK = 1 << 16
+_ENVIRONMENT = {FORMAT_VARIABLE: "json", "PYTHONIOENCODING": "utf-8"}
+NO_CHANGES: Mapping[str, str] = {}
 
 
 class BackgroundJob:
     """A running command. `poll`, called regularly by the screen's thread, never waits."""
 
-    def __init__(self, title: str, words: Sequence[str]) -> None:
+    def __init__(
+        self,
+        title: str,
+        words: Sequence[str],
+        environment: Mapping[str, str] = NO_CHANGES,
+        *,
+        on_line: Callable[[str], None] = lambda _: None,
+        ends_with_us: bool = False,
+    ) -> None:
+        """`environment` is added to that of this process. `on_line` gets each line of text that
+        the command prints on its standard error. A command that `ends_with_us` reads its standard
+        input, which ends when this process does."""
         self.title, self.words = safe_text(title), tuple(words)
+        self._environment, self._on_line, self._ends_with_us = environment, on_line, ends_with_us
         self.status = RUNNING
         self.done, self.total, self.what = 0.0, 0.0, "starting"
         self.seconds = 0.0
         self.lines: deque[str] = deque(maxlen=LINES)
-        # The JSON document that it printed, once it is done.
+        # Once it has ended: its exit status, and the JSON document that it printed.
+        self.code: int | None = None
         self.document: Any = None
         self._started = time.monotonic()
         # How much was done when the current stage started, and when that was.
@@ -58,11 +73,11 @@ class BackgroundJob:
             self._err = tempfile.TemporaryFile()  # noqa: SIM115
             self._process = subprocess.Popen(
                 [*program_command(), *self.words, "--json"],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if self._ends_with_us else subprocess.DEVNULL,
                 stdout=self._out,
                 stderr=self._err,
                 start_new_session=True,
-                env={**os.environ, FORMAT_VARIABLE: "json", "PYTHONIOENCODING": "utf-8"},
+                env={**os.environ, **_ENVIRONMENT, **self._environment},
             )
         except (OSError, ValueError) as error:
             why = f"cannot start a process: {format_error(error)}"
@@ -110,8 +125,11 @@ class BackgroundJob:
         self.seconds = time.monotonic() - self._started
         if code is None:
             return has_news
+        self.code, is_whole = code, self._load_document()
+        if code == 0 and not is_whole:
+            self.lines.append("its output is not a JSON document")
         failure = CANCELLED if self._is_cancelled else FAILED
-        self._end(self._load_document() if code == 0 else failure)
+        self._end(failure if code else DONE if is_whole else FAILED)
         return True
 
     def cancel(self) -> None:
@@ -122,7 +140,11 @@ class BackgroundJob:
             return
         number = signal.SIGKILL if self._is_cancelled else signal.SIGTERM
         self._is_cancelled, self.what = True, "stopping"
-        if self._process is not None:
+        self.send(number)
+
+    def send(self, number: int) -> None:
+        """Send the process a signal, and those that it has started."""
+        if self._process is not None and self.status == RUNNING:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
 
@@ -149,21 +171,21 @@ class BackgroundJob:
                 return
         if line.strip():
             self.lines.append(safe_text(line, 400))
+            self._on_line(self.lines[-1])
 
-    def _load_document(self) -> str:
-        """Load what a successful process has printed; returns the job's new status."""
+    def _load_document(self) -> bool:
+        """Load what the process has printed; whether it is a JSON document."""
         if self._out is not None:
             self._out.seek(0)
-            try:
+            with contextlib.suppress(ValueError):
                 self.document = json.loads(self._out.read() or b"null")
-                return DONE
-            except ValueError:
-                self.lines.append("its output is not a JSON document")
-        return FAILED
+                return True
+        return False
 
     def _end(self, status: str) -> None:
         self.status = self.what = status
-        for file in (self._out, self._err):
+        ends = self._process.stdin if self._process is not None else None
+        for file in (self._out, self._err, ends):
             if file is not None:
                 file.close()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -22,11 +24,11 @@ from fmnist_tui.runs.listing import list_runs, summarise_run
 from fmnist_tui.runs.log import append_line, send_command
 from fmnist_tui.sweeps import remote_control, retry
 from fmnist_tui.sweeps.snapshot import Snapshot, SnapshotReader
-from fmnist_tui.sweeps.storage import StorageLocation
-from fmnist_tui.sweeps.study import StudyLedger
+from fmnist_tui.sweeps.storage import StorageLocation, connect
+from fmnist_tui.sweeps.study import ClaimedTrial, StudyLedger, end_lost_trial
 from fmnist_tui.util.errors import UserError
 from tests.engine.support import FOREVER, PATIENCE, blobs
-from tests.unit.sweeps.support import join_study, journal_in, make_spec
+from tests.unit.sweeps.support import join_study, journal_in, make_spec, optuna_trials
 
 TINY = """
 [run]
@@ -51,7 +53,12 @@ class SweepHarness:
     """A sweep that can run in its own thread."""
 
     def __init__(
-        self, session: Session, folder: Path, text: str, trials: int | None = None
+        self,
+        session: Session,
+        folder: Path,
+        text: str,
+        trials: int | None = None,
+        group: Path | None = None,
     ) -> None:
         self.where: StorageLocation = journal_in(folder)
         self.ledger: StudyLedger = join_study(self.where, make_spec(text))
@@ -63,6 +70,7 @@ class SweepHarness:
             self.ledger,
             self.run,
             limit=trials,
+            group=group,
             on_progress=lambda *progress: self.progress.append(progress),
             on_message=self.messages.append,
         )
@@ -394,3 +402,48 @@ def test_small_jobs_run_during_a_trial(session: Session, tmp_path: Path) -> None
     assert session.submit(lambda _: 42).result(PATIENCE) == 42
     harness.sweep.stop("enough")
     assert harness.end().reason == "stopped"
+
+
+# -- several workers together -------------------------------------------------------------
+
+
+def test_workers_share_the_number_of_trials_and_take_them_one_at_a_time(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness = SweepHarness(session, tmp_path, TINY, trials=2, group=tmp_path)
+    other = harness.ledger.claim("elsewhere", str(tmp_path))
+    harness.ledger.end(other, "complete", 0.5)
+    claim, locks = StudyLedger.claim, []
+
+    def claim_under_lock(*args: str) -> ClaimedTrial:
+        descriptor = os.open(tmp_path, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(descriptor)
+        locks.append(descriptor)
+        return claim(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(StudyLedger, "claim", claim_under_lock)
+    assert harness.sweep.run() == SweepOutcome("finished", "", 1)
+    assert len(harness.read().trials) == 2 and len(locks) == 1
+    assert harness.progress[-1] == (1.0, 2.0, "trial 1 complete")
+
+
+def test_a_worker_without_a_trial_waits_and_repeats_the_trial_of_one_that_died(
+    session: Session, tmp_path: Path
+) -> None:
+    harness = SweepHarness(session, tmp_path, TINY, trials=1, group=tmp_path)
+    harness.ledger.claim("elsewhere", str(tmp_path))
+    harness.start()
+    until = time.monotonic() + PATIENCE
+    while not harness.progress:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    assert harness.progress == [(0.0, 1.0, "waiting for the other workers")]
+    lost = optuna_trials(harness.where)[0]
+    storage = connect(harness.where)
+    end_lost_trial(harness.ledger.study, storage, harness.where, lost)
+    assert harness.end() == SweepOutcome("finished", "", 1)
+    snapshot = harness.read()
+    assert [trial.state for trial in snapshot.trials] == ["lost", "complete"]
+    assert snapshot.trials[1].retry_of == 0

@@ -130,6 +130,8 @@ class Work:
         terminal.press("enter")
         terminal.until("how many trials")
         terminal.press("enter")
+        terminal.until("how many workers")
+        terminal.press("enter")
 
     def _combine(self, line: Line) -> None:
         terminal = line.terminal

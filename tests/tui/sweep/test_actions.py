@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual.containers import Vertical
 from textual.widgets import Input, Static
 
+from fmnist_tui.config import gpu_detect
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps import storage
@@ -57,7 +59,8 @@ async def test_x_kills_a_running_trial_after_asking(
         toasts = record_toasts(monkeypatch)
         await pilot.press("x")
         assert isinstance(dashboard.screen, ChoiceDialog)
-        await pilot.press("n")
+        # The answer that changes nothing is preselected.
+        await pilot.press("enter")
         await pilot.pause()
         assert ledger.read_requests(trial) == (False, False)
         await pilot.press("x", "y")
@@ -136,9 +139,28 @@ async def test_n_starts_a_shipped_sweep(open_dashboard: OpenDashboard, jobs: Sta
         assert isinstance(dashboard.screen, PickerDialog)
         await pilot.press(*"two-conv", "enter")
         await answer(dashboard, pilot, "7")
+        await answer(dashboard, pilot, "3")
         ((title, words),) = jobs
         assert title == "sweep two-conv"
-        assert words[:4] == ["sweep", "start", "two-conv", "--trials=7"]
+        assert words[:5] == ["sweep", "start", "two-conv", "--trials=7", "--workers=3"]
+
+
+async def test_a_sweep_gets_a_worker_for_each_gpu_unless_the_user_says_more(
+    open_dashboard: OpenDashboard, jobs: StartedJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_detect, "has_gpu", lambda: True)
+    monkeypatch.setattr(gpu_detect, "visible_gpus", lambda: ("0", "1"))
+    async with open_dashboard("sweep", size=(120, 36)) as (dashboard, pilot):
+        await wait_until(pilot, lambda: "press n to start one" in table_text(dashboard))
+        await pilot.press("n", *"two-conv", "enter")
+        await answer(dashboard, pilot, "7")
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, PromptDialog))
+        assert "how many workers share 2 GPUs?" in str(
+            dashboard.screen.query_one(Vertical).border_title
+        )
+        await pilot.press("enter")
+        await wait_until(pilot, lambda: bool(jobs))
+        assert "--workers=2" in jobs[0][1]
 
 
 async def test_n_starts_a_sweep_from_a_file_after_reporting_its_errors(
@@ -157,6 +179,7 @@ async def test_n_starts_a_sweep_from_a_file_after_reporting_its_errors(
         path.write_text(SEARCH)
         await answer(dashboard, pilot, str(path))
         await answer(dashboard, pilot, f"2 journal:{tmp_path}/s.log")
+        await answer(dashboard, pilot, "1")
         ((_, words),) = jobs
         assert words[:4] == ["sweep", "start", str(path), "--trials=2"]
         assert f"--storage=journal:{tmp_path}/s.log" in words

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fmnist_tui.config import gpu_detect
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps import spec as specs
 from fmnist_tui.sweeps import storage, trial_states
@@ -53,7 +54,7 @@ class SweepActions:
         dialog = ChoiceDialog(
             f"Kill trial {trial.number}?",
             "Its training ends after the next step; the sweep continues with another trial.",
-            [Choice("y", "kill"), Choice("n", "cancel")],
+            [Choice("n", "cancel"), Choice("y", "kill")],
         )
         if await self._screen.ask(dialog) != "y":
             return
@@ -102,10 +103,26 @@ class SweepActions:
         if text is None:
             return
         trials, _, url = text.strip().partition(" ")
-        words = ["sweep", "start", source, f"--trials={parse_count(trials, 1, MAX_COUNT)}"]
+        count = parse_count(trials, 1, MAX_COUNT)
+        workers = await self._ask_workers(spec) if count != 1 else 1
+        if workers is None:
+            return
+        words = ["sweep", "start", source, f"--trials={count}", f"--workers={workers}"]
         words += [f"--storage={url.strip()}"] if url.strip() else []
         self._on_start(spec.name)
         self._start_sweep(spec.name, words)
+
+    async def _ask_workers(self, spec: SweepSpec) -> int | None:
+        """How many processes share the trials out: one for each GPU, unless the user says more."""
+
+        def count_gpus() -> int:
+            uses_gpus = gpu_detect.will_use_gpu(spec.base.device)
+            return len(gpu_detect.visible_gpus()) if uses_gpus else 0
+
+        gpus = await self._screen.in_thread(count_gpus)
+        shared = format_count(gpus, "GPU") if gpus else "the CPUs"
+        title = f"{safe_text(spec.name, 30)}: how many workers share {shared}?"
+        return await self._ask_count("workers", title, max(1, gpus), "trials at the same time")
 
     async def _choose_sweep(self) -> tuple[str, SweepSpec] | None:
         """A shipped sweep or a file; asks again for a file that cannot be read."""
@@ -146,7 +163,7 @@ class SweepActions:
             f"Stop {name}?",
             "All its workers end, on every machine. Their running trials are tried again when the"
             f" sweep continues ({key_name('sweep.worker')}).",
-            [Choice("y", "stop"), Choice("n", "cancel")],
+            [Choice("n", "cancel"), Choice("y", "stop")],
         )
         if await self._screen.ask(dialog) != "y":
             return
@@ -213,7 +230,7 @@ def _find_run(trial: TrialView) -> RunFolder:
 
 
 def _check_count(what: str, text: str) -> str:
-    """What is wrong with a number of trials or seeds (`what`)."""
+    """What is wrong with a number of trials, workers or seeds (`what`)."""
     if parse_count(text, 1, MAX_COUNT) is not None:
         return ""
     return f"{safe_text(text.strip(), 20)!r} is not a number of {what}"

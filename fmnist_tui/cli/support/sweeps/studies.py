@@ -82,7 +82,9 @@ def to_json(reader: SnapshotReader, location: StorageLocation, name: str) -> dic
 
 def _trial_to_json(trial: TrialView) -> dict[str, Any]:
     return {
-        **console.pick(trial, "number", "state", "value", "epochs", "seconds", "run", "host"),
+        **console.pick(
+            trial, "number", "state", "value", "epochs", "seconds", "run", "host", "pid"
+        ),
         "params": dict(trial.params),
         "values": [value for _, value in trial.curve],
         "why": trial.why,
