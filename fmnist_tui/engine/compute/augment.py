@@ -150,6 +150,8 @@ def random_boxes(
 
 def sample_beta(strength: float, count: int, device: torch.device) -> Tensor:
     """Draw one value per image from Beta(strength, strength)."""
-    shape = torch.full((2, count), strength, device=device)
-    gamma = torch._standard_gamma(shape).clamp_min(1e-12)
+    # Where MPS draws from this distribution at all, it is since torch 2.12.
+    where = device if device.type in ("cpu", "cuda") else "cpu"
+    shape = torch.full((2, count), strength, device=where)
+    gamma = torch._standard_gamma(shape).to(device).clamp_min(1e-12)
     return gamma[0] / gamma.sum(0)

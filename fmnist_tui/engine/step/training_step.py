@@ -45,7 +45,7 @@ class TrainingStep:
         device = self.device.torch_device
         self._indices = torch.zeros(self.batch_size, dtype=torch.int64, device=device)
         # loss × images, and correct predictions; MPS has no double precision
-        dtype = torch.float32 if device.type == "mps" else torch.float64
+        dtype = torch.float64 if device.type in ("cpu", "cuda") else torch.float32
         self._sums = torch.zeros(2, dtype=dtype, device=device)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._steps = 0
