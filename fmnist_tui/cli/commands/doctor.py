@@ -103,9 +103,7 @@ def _check_device() -> Iterator[Finding]:
 
     yield Finding("CPU", f"{cpu_name()}, {count_cpus()} cores")
     if torch.cuda.is_available():
-        for index in range(torch.cuda.device_count()):
-            facts = torch.cuda.get_device_properties(index)
-            yield Finding(f"GPU {index}", f"{facts.name}, {facts.total_memory / GB:.0f} GB")
+        yield from _check_gpus()
     elif torch.backends.mps.is_available():
         yield Finding("GPU", "Apple GPU, used through MPS")
     elif Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi"):
@@ -114,6 +112,32 @@ def _check_device() -> Iterator[Finding]:
         yield Finding("GPU", "there is an NVIDIA driver, but torch cannot use it", False, advice)
     else:
         yield Finding("GPU", "none; training uses the CPU")
+
+
+def _check_gpus() -> Iterator[Finding]:
+    """Every NVIDIA GPU that torch sees, and what they have in common."""
+    from fmnist_tui.engine.gpu import choice, software
+
+    try:
+        readings = choice.read_gpus()
+    except RuntimeError as error:
+        advice = "`nvidia-smi` may say why; until then, use --device cpu"
+        yield Finding("GPU", f"cannot be used: {format_error(error)[:160]}", False, advice)
+        return
+    for gpu in readings:
+        facts = [f"{gpu.name}, {gpu.memory / GB:.0f} GB"]
+        if gpu.free is not None:
+            facts.append(f"{gpu.free / GB:.0f} GB free")
+        if gpu.load is not None:
+            facts.append(f"load {gpu.load:.0f} %")
+        facts.append(f"compute capability {gpu.capability[0]}.{gpu.capability[1]}")
+        advice = "" if gpu.is_supported else f"this torch has kernels for {software.kernels()} only"
+        yield Finding(f"GPU {gpu.index}", ", ".join(facts), gpu.is_supported, advice)
+    taken = choice.least_busy(readings)
+    found = f"{len(readings)}, {software.describe()}"
+    if taken is not None:
+        found += f"; `auto` takes cuda:{taken.index}"
+    yield Finding("GPUs", found, taken is not None)
 
 
 def _find_operators() -> Path:

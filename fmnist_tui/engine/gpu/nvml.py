@@ -37,6 +37,18 @@ def find_handle(index: int) -> Any:
     return None
 
 
+def driver_version() -> str:
+    """The version of NVIDIA's driver; empty if it cannot be read."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        version = pynvml.nvmlSystemGetDriverVersion()
+    except pynvml.NVMLError:
+        return ""
+    return version.decode() if isinstance(version, bytes) else str(version)
+
+
 def read_value(read: Callable[..., Any], handle: Any, *arguments: Any) -> Any:
     """One value of a GPU; None if there is no handle or the GPU does not have it.
 

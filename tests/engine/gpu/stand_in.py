@@ -46,6 +46,9 @@ class Gpus:
         if not self._has_library:
             raise NVMLError(12)
 
+    def nvmlSystemGetDriverVersion(self) -> str:  # noqa: N802
+        return "580.1"
+
     def nvmlDeviceGetHandleByUUID(self, uuid: str) -> Gpu:  # noqa: N802
         if not uuid.startswith("GPU-"):
             raise NVMLError(NOT_FOUND)

@@ -25,7 +25,7 @@ WITHOUT_DOUBLES = TrainingDevice(
 )
 
 
-class NoDoubles(TorchDispatchMode):
+class NoDoubles(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Refuses doubles on the `meta` device; what is read from there is zeros."""
 
     def __torch_dispatch__(
@@ -63,7 +63,7 @@ class NoDoubles(TorchDispatchMode):
 def test_a_training_makes_no_doubles_on_a_gpu_that_has_none(settings: dict[str, Any]) -> None:
     dataset = blobs(32)
     chosen = config(**settings)
-    with NoDoubles():
+    with NoDoubles():  # type: ignore[no-untyped-call]
         learner = Learner(ModelInfo.from_dataset(chosen, dataset), dataset, WITHOUT_DOUBLES)
         rows = learner.order.epoch_indices(0)
         learner.make_step().run(rows[:1], learner.next_rates(1))
