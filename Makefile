@@ -22,14 +22,16 @@ pictures: install
 soak: install
 	$(BIN)/python -m tests.soak $(ARGS)
 
+# On a machine without a GPU it tells what it skips. With OUT=folder (or $OUT) the tables go there.
 gpu: export PYTHONPATH := $(CURDIR):$(PYTHONPATH)
 gpu: RUN := $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON))
 gpu:
-	@if ! $(RUN) -c 'import torch, sys; sys.exit(not torch.cuda.is_available())' 2>/dev/null; then \
-		echo "no NVIDIA GPU that torch can use: nothing to test"; \
+	@$(RUN) -m fmnist_tui.bench.machine
+	@$(RUN) -m pytest -m gpu tests/gpu
+	@if $(RUN) -c 'import torch, sys; sys.exit(not torch.cuda.is_available())'; then \
+		$(RUN) -m fmnist_tui bench --part gpu --markdown $${OUT:-.}/gpu-results.md $(ARGS); \
 	else \
-		$(RUN) -m pytest -m gpu tests/gpu && $(RUN) -m fmnist_tui bench --part throughput \
-			--batch 256 --batch 2048 --images 50000 --turns 1 $(ARGS); \
+		echo "bench --part gpu: skipped, no NVIDIA GPU that torch can use"; \
 	fi
 
 check: install

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Generator, Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,6 +25,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["FMNIST_TUI_SETTINGS"] = str(Path(__file__).parent / "no-settings")
 
 GPU_TESTS = Path(__file__).parent / "gpu"
+NO_GPU = "no NVIDIA GPU that torch can use"
 
 # A worker that has imported everything spends a quarter of its time collecting garbage among
 # objects that are never freed.
@@ -49,14 +51,24 @@ def pytest_configure(config: pytest.Config) -> None:
 class GpuTests(pytest.Package):
     """The folder of the tests that need CUDA: marked, and skipped without a GPU."""
 
-    def collect(self) -> list[pytest.Item | pytest.Collector]:
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
         import torch
 
-        if not torch.cuda.is_available():
-            pytest.skip("no NVIDIA GPU", allow_module_level=True)
         self.add_marker("gpu")
-        return list(super().collect())
+        if not torch.cuda.is_available():
+            self.add_marker(pytest.mark.skip(reason=NO_GPU))
+        return super().collect()
 
 
 def pytest_collect_directory(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     return GpuTests.from_parent(parent, path=path) if path == GPU_TESTS else None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """All tests that need CUDA are skipped for one reason, in one line."""
+    report = yield
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+    if NO_GPU in reason:
+        report.longrepr = (str(GPU_TESTS), None, reason)  # type: ignore[assignment]
+    return report

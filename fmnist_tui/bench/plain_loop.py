@@ -8,6 +8,7 @@ this program.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 
@@ -55,26 +56,43 @@ def build_model(name: str) -> nn.Module:
     return plugins.build_plugin("models", name, nn.Module, ModelSpec(1, 28, 10))
 
 
-def main(root: str, name: str, batch: int, images: int, epochs: int) -> list[float]:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
-    data = datasets.FashionMNIST(root, train=True, download=False, transform=transform)
-    loader = DataLoader(Subset(data, range(images)), batch_size=batch, shuffle=True)
-    network = build_model(name).to(device)
-    criterion = nn.CrossEntropyLoss()
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
-    speeds = []
-    for _ in range(epochs):
+class PlainLoop:
+    """Model, data and optimiser, and the loop over them."""
+
+    def __init__(self, root: str, name: str, batch: int, images: int, device: torch.device) -> None:
+        transform = transforms.Compose(
+            [transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))]
+        )
+        data = datasets.FashionMNIST(root, train=True, download=False, transform=transform)
+        self.loader = DataLoader(Subset(data, range(images)), batch_size=batch, shuffle=True)
+        self.network = build_model(name).to(device)
+        self.criterion = nn.CrossEntropyLoss()
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-3)
+        self.device = device
+
+    def train_epoch(self, seconds: float = math.inf) -> int:
+        """Train an epoch, or as much of it as fits into these seconds; returns the images."""
         start, count, running_loss = time.perf_counter(), 0, 0.0
-        for inputs, labels in loader:
-            inputs, labels = inputs.to(device), labels.to(device)
-            optimizer.zero_grad()
-            loss = criterion(network(inputs), labels)
+        for inputs, labels in self.loader:
+            inputs, labels = inputs.to(self.device), labels.to(self.device)
+            self.optimizer.zero_grad()
+            loss = self.criterion(self.network(inputs), labels)
             loss.backward()
-            optimizer.step()
+            self.optimizer.step()
             running_loss += loss.item()
             count += len(labels)
-        speeds.append(count / (time.perf_counter() - start))
+            if time.perf_counter() - start >= seconds:
+                break
+        return count
+
+
+def main(root: str, name: str, batch: int, images: int, epochs: int) -> list[float]:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    loop = PlainLoop(root, name, batch, images, device)
+    speeds = []
+    for _ in range(epochs):
+        start = time.perf_counter()
+        speeds.append(loop.train_epoch() / (time.perf_counter() - start))
     return speeds
 
 

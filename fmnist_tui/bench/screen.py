@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -167,7 +167,7 @@ def measure_screen(
         on_progress(f"idle {idle / 1000:.2f} KB/s")
         page_bytes, page_ms = _measure_pages(folders)
         on_progress(f"a page of thumbnails {page_bytes / 1000:.1f} KB in {page_ms:.0f} ms")
-        latencies = _measure_keys(folders, keys, on_progress)
+        latencies = measure_keys(folders, keys, on_progress)
         return ScreenCost(
             first_paint_s=statistics.median(paints),
             torch_before_paint=any(torch_loaded),
@@ -263,14 +263,18 @@ def _full_size(watched: WatchedTerminal) -> None:
     raise UserError("the Data screen has no full size")
 
 
-def _measure_keys(
-    folders: BenchFolders, count: int, on_progress: Callable[[str], None]
+def measure_keys(
+    folders: BenchFolders,
+    count: int,
+    on_progress: Callable[[str], None],
+    probes: Sequence[KeyProbe] = PROBES,
 ) -> tuple[Latency, ...]:
+    """Key to paint on each screen while a training runs."""
     latencies = []
     with folders.open(FMNIST_TUI_EPOCHS="100000", FMNIST_TUI_CHECKPOINT_SECONDS="3600") as watched:
         start_training(watched)
         time.sleep(3)
-        for probe in PROBES:
+        for probe in probes:
             times = _measure_probe(watched, probe, count)
             median, p99 = statistics.median(times), statistics.quantiles(times, n=100)[98]
             latencies.append(Latency(probe.screen, len(times), median, p99))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import statistics
 import subprocess
 import tempfile
@@ -11,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from fmnist_tui.bench import TIMEOUT_SECONDS
 from fmnist_tui.data.dataset import Dataset
@@ -69,7 +66,7 @@ def measure(
     images = min(images, len(loaded.train))
     memory, rows = 0.0, []
     with tempfile.TemporaryDirectory(prefix="fmnist-tui-bench-") as root:
-        _write_raw_files(loaded, Path(root))
+        write_raw_files(loaded, Path(root))
         for batch in batches:
             plain, ours, ours_fp32 = [], [], []
             precision = "fp32"
@@ -105,7 +102,7 @@ def measure(
     return Throughput(tuple(rows), memory)
 
 
-def _write_raw_files(dataset: Dataset, root: Path) -> None:
+def write_raw_files(dataset: Dataset, root: Path) -> None:
     """Write the images as torchvision expects Fashion-MNIST's raw files."""
     raw = root / "FashionMNIST" / "raw"
     raw.mkdir(parents=True)
@@ -129,21 +126,3 @@ def _run_loop(name: str, arguments: list[str]) -> dict[str, Any]:
         raise UserError(f"{name} of the benchmark failed: {last[0]}")
     result: dict[str, Any] = json.loads(process.stdout.strip().splitlines()[-1])
     return result
-
-
-def describe_machine() -> dict[str, Any]:
-    """The machine and versions of a measurement."""
-    import torch
-
-    from fmnist_tui.engine.cpu.machine import count_cpus, cpu_name
-
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {
-        "processor": cpu_name(),
-        "cores": count_cpus(),
-        "memory_gb": round(psutil.virtual_memory().total / (1 << 30), 1),
-        "gpu": gpu,
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-    }

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.config import plugins
+from fmnist_tui.util.atomic_write import atomic_write
 from fmnist_tui.util.errors import UsageError
 from fmnist_tui.util.formatting import format_percent
+from fmnist_tui.util.paths import expand_home
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fmnist_tui.bench.gpu.measure import GpuReport
     from fmnist_tui.bench.screen import ScreenCost
     from fmnist_tui.bench.throughput import Throughput
 
@@ -25,10 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_int(parser, "--turns", 3, "measurements of each side")
     parser.add_argument(
         "--part",
-        choices=("throughput", "screen", "all"),
+        choices=("throughput", "screen", "gpu", "all"),
         default="all",
-        help="what to measure: the training loop, the dashboard, or both [all]",
+        help="what to measure: the training loop, the dashboard, what an NVIDIA GPU can do, or all"
+        " that this machine can [all]",
     )
+    options.add_int(parser, "--budget", 360, "seconds that the measurements of the GPU may take")
+    about = "write what was measured on the GPU as Markdown tables"
+    parser.add_argument("--markdown", metavar="FILE", help=about)
     options.add_int(parser, "--keys", 300, "keys pressed on each screen")
     parser.add_argument(
         "--dataset",
@@ -39,24 +48,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from fmnist_tui.bench.machine import describe_machine, format_machine
     from fmnist_tui.bench.screen import measure_screen
-    from fmnist_tui.bench.throughput import describe_machine, measure
+    from fmnist_tui.bench.throughput import measure
     from fmnist_tui.data.load import is_present
 
     plugins.check_plugin_name("models", args.model)
     batches = tuple(args.batch or (64, 256))
-    if min(args.turns, args.images, args.keys, *batches) < 1:
-        raise UsageError("--turns, --images, --keys and --batch must be 1 or more")
+    if min(args.turns, args.images, args.keys, args.budget, *batches) < 1:
+        raise UsageError("--turns, --images, --keys, --budget and --batch must be 1 or more")
+    if args.markdown and args.part not in ("gpu", "all"):
+        raise UsageError("--markdown is for --part gpu")
     data_dir = options.data_dir(args)
     dataset = args.dataset or ("fashion" if is_present("fashion", data_dir) else "sketches")
     throughput = screen = None
-    if args.part != "screen":
+    if args.part in ("throughput", "all"):
         throughput = measure(
             data_dir, dataset, args.model, batches, args.images, args.turns, console.note
         )
-    if args.part != "throughput":
+    if args.part in ("screen", "all"):
         screen = measure_screen(data_dir, dataset, args.turns, args.keys, console.note)
     facts = describe_machine()
+    gpu = _measure_gpu(args, data_dir, facts)
     if args.json:
         document: dict[str, Any] = {"machine": facts}
         if throughput is not None:
@@ -66,13 +79,40 @@ def run(args: argparse.Namespace) -> None:
             document["memory_mb"] = throughput.memory_mb
         if screen is not None:
             document["screen"] = screen.to_plain()
+        if gpu is not None:
+            document["gpu"] = gpu.to_plain()
         console.print_json(document)
         return
-    console.line(", ".join(f"{key} {value}" for key, value in facts.items() if value is not None))
+    console.line(format_machine(facts))
     if throughput is not None:
         _print_throughput(throughput)
     if screen is not None:
         _print_screen(screen)
+    if gpu is not None:
+        from fmnist_tui.bench.gpu.markdown import format_report
+
+        for line in format_report(gpu, facts).splitlines():
+            console.line(line)
+
+
+def _measure_gpu(
+    args: argparse.Namespace, data_dir: Path, facts: dict[str, Any]
+) -> GpuReport | None:
+    """What is measured on the GPU, also written where the user wants it; None where all that this
+    machine can is measured and it has no GPU. A UserError where that is all that is asked for."""
+    from fmnist_tui.bench.gpu.markdown import format_report
+    from fmnist_tui.bench.gpu.measure import measure_gpu
+    from fmnist_tui.bench.machine import NO_GPU
+
+    if args.part not in ("gpu", "all"):
+        return None
+    if args.part == "all" and facts["gpu"] is None:
+        console.note(f"gpu: skipped, {NO_GPU}")
+        return None
+    report = measure_gpu(data_dir, args.budget, console.note)
+    if args.markdown:
+        atomic_write(expand_home(args.markdown), format_report(report, facts).encode())
+    return report
 
 
 def _print_throughput(throughput: Throughput) -> None:
