@@ -302,6 +302,11 @@ def find_doubts(config: RunConfig) -> Iterator[str]:
     for name in plugins.unused_settings(config.model):
         if (value := getattr(config, name)) != FIELDS[name].default:
             yield f"{name} = {value:g} does nothing: {config.model} has no such setting"
+    if config.optimizer == "renormalised-muon" and config.weight_decay:
+        yield (
+            f"weight_decay = {config.weight_decay:g} does nothing: renormalised-muon keeps the"
+            " size of the weights"
+        )
     if config.body_lr != 1 and config.start is None:
         yield (
             f"body_lr = {config.body_lr:g} slows down all but the head: without a start, those"

@@ -184,6 +184,10 @@ def test_parts_are_listed_once_each_and_none_means_no_parts() -> None:
         ({"model": "linear", "width": 0.5}, "width = 0.5 does nothing: linear has no such setting"),
         ({"body_lr": 0.5}, "body_lr = 0.5 slows down all but the head: without a start"),
         ({"body_lr": 0.5, "start": "another"}, ""),
+        (
+            {"optimizer": "renormalised-muon", "weight_decay": 0.1},
+            "weight_decay = 0.1 does nothing",
+        ),
         ({"model": "two-conv", "width": 2.0, "dropout": 0.1}, ""),
     ],
 )
