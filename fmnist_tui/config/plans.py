@@ -18,6 +18,8 @@ from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 from fmnist_tui.util.text_file import read_text
 
+# The `start` of a stage that begins with new weights: TOML has no word for no value.
+NO_START = "none"
 # Placeholder for the start of a linked step, so that its settings can be checked.
 _PREVIOUS_RUN = "the previous run"
 
@@ -168,6 +170,8 @@ def _stages(recipe: Recipe, changes: Mapping[str, Any]) -> list[Step]:
         if position:
             values["start"] = _PREVIOUS_RUN
         values.update(stage.run)
+        if values.get("start") == NO_START:
+            values["start"] = None
         linked = values.get("start") == _PREVIOUS_RUN
         steps.append(TrainStep(stage.name, recipe.config(**values), linked))
     return steps

@@ -5,7 +5,7 @@ must reach. It may also have
 
 - `[gpu]`: changes for training on an NVIDIA GPU;
 - `[[stage]]` tables, each with a `name` and changes (`run`): a run per stage, each
-  starting from the weights of the previous one;
+  starting from the weights of the previous one, or from new ones (`start = "none"`);
 - `[ensemble]`: a number of `seeds` to train and combine;
 - `seeds`: the number of seeds that its claims are checked with.
 

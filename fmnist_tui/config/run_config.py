@@ -71,6 +71,9 @@ class RunConfig(BaseModel):
     label_smoothing: float = _field(0.0, "share of each target spread over all classes", ge=0, lt=1)
     clip_norm: float = _field(0.0, "largest gradient norm; 0 for no limit", ge=0)
     ema: float = _field(0.0, "decay of averaged weights, used to evaluate; 0 for none", ge=0, lt=1)
+    lookahead: int = _field(
+        0, "go on from the averaged weights after this many steps; 0 for never", ge=0, le=10_000
+    )
     patience: int = _field(0, "stop after this many epochs without improvement; 0 for never", ge=0)
 
     start: str | None = _field(None, "initial weights", group="transfer", min_length=1)
@@ -79,6 +82,7 @@ class RunConfig(BaseModel):
     body_lr: float = _field(1.0, "factor on the learning rate of all but the new parts", gt=0, le=1)
 
     flip: bool = _field(False, "mirror left and right at random", group="augmentation")
+    alternate_flip: bool = _field(False, "flip each image in every other epoch, not at random")
     shift: int = _field(0, "shift by up to this many pixels, filled with black", ge=0, le=64)
     crop: int = _field(0, "shift by up to this many pixels, filled by mirroring", ge=0, le=64)
     rotate: float = _field(0.0, "rotate by up to this many degrees", ge=0, le=180)
@@ -86,10 +90,18 @@ class RunConfig(BaseModel):
     erase: float = _field(0.0, "probability that a random box is erased", ge=0, le=1)
     mixup: float = _field(0.0, "strength of blending pairs of images; 0 for none", ge=0, le=10)
     cutmix: float = _field(0.0, "strength of pasting boxes between images; 0 for none", ge=0, le=10)
-
-    tta: Literal["none", "flip", "flip+shift"] = _field(
-        "none", "views of an image that are averaged in classification", group="evaluation"
+    fmix: float = _field(0.0, "strength of pasting areas between images; 0 for none", ge=0, le=10)
+    augment_once: bool = _field(
+        False, "augment all images as an epoch begins, not each batch (mixing stays with the batch)"
     )
+
+    tta: Literal["none", "flip", "flip+shift", "selective"] = _field(
+        "none",
+        "views of an image that are averaged in classification (selective: flip, and shift where"
+        " that leaves doubt)",
+        group="evaluation",
+    )
+    test: bool = _field(True, "evaluate the finished run on the test split")
 
     device: str = _field(
         "auto", f"where to train: {DEVICES}", group="machine", pattern=_DEVICE_PATTERN
@@ -124,6 +136,10 @@ class RunConfig(BaseModel):
         except ValidationError as error:
             raise ConfigError(list(_explain(error)), where) from None
 
+    @property
+    def mixes_labels(self) -> bool:
+        return any(getattr(self, name) for name in MIXING)
+
     def changed(self, **values: Any) -> RunConfig:
         """This config with some values replaced and checked again."""
         return RunConfig.build({**self.model_dump(), **values})
@@ -135,6 +151,8 @@ class RunConfig(BaseModel):
 
 
 FIELDS = RunConfig.model_fields
+# The settings that blend the images of a batch, and their labels.
+MIXING = ("mixup", "cutmix", "fmix")
 
 
 def setting_group(name: str) -> str:
@@ -283,8 +301,11 @@ def _conflicts(config: RunConfig) -> Iterator[tuple[str, str]]:
     for key in ("shift", "crop"):
         if getattr(config, key) >= config.input_size:
             yield key, f"must be below the image's side ({config.input_size})"
-    if config.mixup and config.cutmix:
-        yield "cutmix", "cannot be used with mixup: set one of them to 0"
+    mixing = [name for name in MIXING if getattr(config, name)]
+    if len(mixing) > 1:
+        yield mixing[-1], f"cannot be used with {mixing[0]}: set one of them to 0"
+    if config.lookahead and not config.ema:
+        yield "lookahead", "needs averaged weights: set ema above 0, or lookahead to 0"
     if info is not None and info.train and config.limit is not None:
         most = math.ceil(info.train * (1 - config.val_fraction))
         if config.limit > most:
@@ -302,6 +323,8 @@ def find_doubts(config: RunConfig) -> Iterator[str]:
     for name in plugins.unused_settings(config.model):
         if (value := getattr(config, name)) != FIELDS[name].default:
             yield f"{name} = {value:g} does nothing: {config.model} has no such setting"
+    if config.alternate_flip and not config.flip:
+        yield "alternate_flip does nothing: flip is off"
     if config.optimizer == "renormalised-muon" and config.weight_decay:
         yield (
             f"weight_decay = {config.weight_decay:g} does nothing: renormalised-muon keeps the"

@@ -20,6 +20,17 @@ from tests.engine.training.test_resume import train_with_stops
 
 CUDA: dict[str, Any] = {"device": "cuda", "precision": "fp32"}
 FROZEN = {"width": 0.2, "start": "another", "ema": 0.9, "freeze": "0, 2", "body_lr": 0.5}
+ONCE = {"flip": True, "alternate_flip": True, "shift": 2, "erase": 0.5, "augment_once": True}
+METHODS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "frozen": FROZEN,
+    "muon": {"optimizer": "muon"},
+    "renormalised": {"optimizer": "renormalised-muon"},
+    "once": ONCE,
+    "alternating": {"flip": True, "alternate_flip": True},
+    "lookahead": {"ema": 0.9, "lookahead": 3},
+    "fmix": {"fmix": 1.0},
+}
 
 
 def test_a_gpu_that_does_not_exist_is_refused_in_one_line() -> None:
@@ -42,8 +53,9 @@ def test_a_short_training_learns_in_every_precision(
     assert harness.of(EpochEnded)[-1].val_accuracy >= 0.9
 
 
-@pytest.mark.parametrize("settings", [{}, FROZEN], ids=["plain", "frozen"])
-def test_captured_steps_learn_the_same_as_eager_ones(settings: dict[str, object]) -> None:
+@pytest.mark.parametrize("method", METHODS)
+def test_captured_steps_learn_the_same_as_eager_ones(method: str) -> None:
+    settings = METHODS[method]
     dataset, losses = blobs(512), []
     for graph in (False, True):
         learner = make_learner(
@@ -53,7 +65,8 @@ def test_captured_steps_learn_the_same_as_eager_ones(settings: dict[str, object]
             learner.frozen.record_hash(learner.model.state_dict())
         step = learner.make_step()
         for epoch in range(2):
-            rows = learner.order.epoch_indices(epoch)
+            learner.epoch = epoch
+            rows = learner.begin_epoch()
             step.run(rows, learner.next_rates(len(rows)))
             learner.step += len(rows)
         losses.append(step.read_totals()[0])
@@ -62,6 +75,19 @@ def test_captured_steps_learn_the_same_as_eager_ones(settings: dict[str, object]
             averaged = learner.weights_payload()["weights"]
             assert learner.frozen.verify(learner.model.state_dict(), averaged)[0]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_muon_learns_in_fp16(tmp_path: Path) -> None:
+    values = {"device": "cuda", "precision": "fp16", "optimizer": "muon", "lr": 0.02}
+    harness = Harness(tmp_path, blobs(512), **values, model="two-conv", epochs=3, batch_size=32)
+    assert harness.trainer.run().reason == FINISHED
+    assert harness.of(EpochEnded)[-1].val_accuracy >= 0.9
+
+
+def test_a_run_with_all_that_an_epoch_draws_once_resumes_exactly(tmp_path: Path) -> None:
+    settings = {**CUDA, **ONCE, "rotate": 0.0, "mixup": 0.0, "fmix": 1.0, "lookahead": 4}
+    uninterrupted = train_with_stops(tmp_path / "uninterrupted", [], **settings)
+    assert train_with_stops(tmp_path / "cut", [2, 7, 12], **settings) == uninterrupted
 
 
 @pytest.mark.parametrize("graph", [False, True], ids=["eager", "captured"])

@@ -19,6 +19,8 @@ from fmnist_tui.engine.compute.loader import Normalisation
 
 ERASED_AREA = (0.02, 0.25)
 ERASED_RATIO = (0.4, 2.5)
+# How steeply the amplitudes of FMix's noise fall with its frequency.
+FMIX_DECAY = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +44,24 @@ class Targets:
 
 
 class Augment:
-    """A config's augmentation as a function of a batch."""
+    """A config's augmentation as a function of a batch.
 
-    def __init__(self, config: RunConfig, normalisation: Normalisation) -> None:
-        self._config = config
+    Without `transforms` it only mixes: each image by itself is augmented already."""
+
+    def __init__(
+        self, config: RunConfig, normalisation: Normalisation, transforms: bool = True
+    ) -> None:
+        self._config, self._transforms = config, transforms
         self._normalise = normalisation.apply
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:
-        pixels = self._normalise(self.transform(images))
+        pixels = self._normalise(self.transform(images) if self._transforms else images.float())
         return self._mix(pixels.contiguous(memory_format=torch.channels_last), labels)
 
     def transform(self, images: Tensor) -> Tensor:
         """Apply what changes each image by itself; returns float pixels from 0 to 255."""
         config = self._config
-        if config.flip:
+        if config.flip and not config.alternate_flip:
             flipped = torch.rand(len(images), device=images.device) < 0.5
             images = torch.where(flipped.view(-1, 1, 1, 1), images.flip(-1), images)
         if config.shift:
@@ -69,29 +75,37 @@ class Augment:
             pixels = random_erase(pixels, config.erase)
         return pixels
 
+    def transform_to_bytes(self, images: Tensor) -> Tensor:
+        """What changes each image by itself, rounded to plain uint8 pixels."""
+        return _to_bytes(self.transform(images))
+
     def preview(self, images: Tensor) -> Tensor:
-        """The batch as a model would see it, but as plain uint8 pixels. With mixup or cutmix
-        the images of the batch are mixed with each other; a single image is not mixed."""
+        """The batch as a model would see it, but as plain uint8 pixels. With mixup, cutmix
+        or fmix the images of the batch are mixed with each other; a single image is not mixed."""
         pixels = self.transform(images)
         if len(images) > 1:
             pixels, _ = self._mix(pixels, torch.zeros(len(images), dtype=torch.int64))
-        return pixels.round().clamp(0, 255).to(torch.uint8)
+        return _to_bytes(pixels)
 
     def _mix(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:
         config = self._config
-        if not config.mixup and not config.cutmix:
+        strength = config.mixup or config.cutmix or config.fmix
+        if not strength:
             return pixels, Targets(labels)
-        weight = sample_beta(config.mixup or config.cutmix, len(pixels), pixels.device)
+        weight = sample_beta(strength, len(pixels), pixels.device)
         if config.mixup:
             factor = weight.view(-1, 1, 1, 1)
             mixed = pixels * factor + pixels.roll(1, 0) * (1 - factor)
         else:
             height, width = pixels.shape[-2:]
-            side = (1 - weight).sqrt()
-            box = random_boxes(side * height, side * width, height, width)
-            mixed = torch.where(box, pixels.roll(1, 0), pixels)
-            # The share of pixels that are the image's own, boxes being rounded to whole pixels.
-            weight = 1 - box.float().mean((1, 2, 3))
+            if config.cutmix:
+                side = (1 - weight).sqrt()
+                mask = random_boxes(side * height, side * width, height, width)
+            else:
+                mask = random_areas(1 - weight, height, width)
+            mixed = torch.where(mask, pixels.roll(1, 0), pixels)
+            # The share of pixels that are the image's own, masks being of whole pixels.
+            weight = 1 - mask.float().mean((1, 2, 3))
         return mixed, Targets(labels, labels.roll(1, 0), weight)
 
 
@@ -148,6 +162,22 @@ def random_boxes(
     return (rows >= top) & (rows < top + heights) & (columns >= left) & (columns < left + widths)
 
 
+def random_areas(shares: Tensor, height: int, width: int) -> Tensor:
+    """A mask per image of this share of its pixels, in few connected areas of any form: where
+    noise of low frequencies is highest (FMix)."""
+    count, device = len(shares), shares.device
+    rows = torch.fft.fftfreq(height, device=device).view(-1, 1)
+    frequencies = (rows**2 + torch.fft.rfftfreq(width, device=device) ** 2).sqrt()
+    amplitudes = frequencies.clamp_min(1 / max(height, width)) ** -FMIX_DECAY
+    waves = torch.randn(2, count, *amplitudes.shape, device=device) * amplitudes
+    noise = torch.fft.irfft2(torch.complex(waves[0], waves[1]), s=(height, width)).flatten(1)
+    # Above the threshold there are as many pixels as the share says; below all, the mask is full.
+    thresholds = F.pad(noise.sort(1).values, (1, 0), value=-math.inf)
+    outside = height * width - (shares * height * width).round().long()
+    mask: Tensor = noise > thresholds.gather(1, outside.view(-1, 1))
+    return mask.view(count, 1, height, width)
+
+
 def sample_beta(strength: float, count: int, device: torch.device) -> Tensor:
     """Draw one value per image from Beta(strength, strength)."""
     # Where MPS draws from this distribution at all, it is since torch 2.12.
@@ -155,3 +185,7 @@ def sample_beta(strength: float, count: int, device: torch.device) -> Tensor:
     shape = torch.full((2, count), strength, device=where)
     gamma = torch._standard_gamma(shape).to(device).clamp_min(1e-12)
     return gamma[0] / gamma.sum(0)
+
+
+def _to_bytes(pixels: Tensor) -> Tensor:
+    return pixels.round().clamp(0, 255).to(torch.uint8)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from fmnist_tui.data.dataset import Split
+from fmnist_tui.engine.compute import rng
 
 # A split larger than this stays memory-mapped on the host and is copied batch by batch.
 MAX_RESIDENT_BYTES = 8 << 30
@@ -98,7 +99,7 @@ class BatchOrder:
     def epoch_indices(self, epoch: int) -> Tensor:
         """The indices of an epoch, one row per batch; what would be a short last batch is left
         out. They depend only on the seed and the epoch, so that a resumed run has the same."""
-        generator = torch.Generator().manual_seed((self._seed << 20) + epoch)
+        generator = torch.Generator().manual_seed(rng.epoch_seed(self._seed, epoch))
         permutation = torch.randperm(self._count, generator=generator)
         used = permutation[: self.steps_per_epoch * self.batch_size]
         return used.view(self.steps_per_epoch, self.batch_size).to(self._device)

@@ -1,13 +1,37 @@
-"""The random generators of a run: Python's, NumPy's, torch's and that of its GPU."""
+"""The random generators of a run: Python's, NumPy's, torch's and that of its GPU.
+
+What an epoch draws once has a seed of its own (`epoch_seed`), so that it can be drawn again."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
+
+# What an epoch draws: the order of its images, which of them it mirrors, their augmentation. The
+# numbers of epochs take 17 bits.
+ORDER, FLIPS, AUGMENTATION = (purpose << 17 for purpose in range(3))
+
+
+def epoch_seed(seed: int, epoch: int, purpose: int = ORDER) -> int:
+    return (seed << 20) + purpose + epoch
+
+
+@contextmanager
+def drawn_from(seed: int, device: torch.device) -> Iterator[None]:
+    """Draw from generators with this seed in this block; the run's own go on after it as if
+    nothing had been drawn."""
+    state = get_state(device)
+    torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        set_state(state, device)
 
 
 def seed_all(seed: int) -> None:

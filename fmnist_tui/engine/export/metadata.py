@@ -25,6 +25,9 @@ VIEWS = {
     "flip": "the mean probability of the image and its mirror image",
     "flip+shift": "the mean probability of the image unmoved and moved by one pixel up-left and"
     " down-right, each also mirrored",
+    "selective": "the mean probability of the image and its mirror image; where the second class"
+    " is more than a tenth as likely as the first, also of both moved by one pixel up-left and"
+    " down-right",
 }
 
 

@@ -40,7 +40,9 @@ class ExportModule(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         normalised = self._info.normalisation.apply(pixels.clone())
-        logits = forward_views(self.model, normalised, self._info.config.tta, self._device)
+        logits = forward_views(
+            self.model, normalised, self._info.config.tta, self._device, all_views=True
+        )
         return logits.softmax(1), logits
 
 

@@ -34,6 +34,8 @@ EVAL_BATCH_SIZE = 1000
 MAX_MEMBERS = 64
 # Keeps the logarithm of a probability finite.
 MIN_PROBABILITY = 1e-12
+# An image is unsure whose second class is at least this likely relative to its first (`selective`).
+UNSURE = 0.1
 # Called between two batches or steps: serves small jobs, and may raise to cancel the work.
 OnTick = Callable[[], None]
 
@@ -264,9 +266,14 @@ def predict_logits(
     return logits
 
 
-def forward_views(model: nn.Module, pixels: Tensor, tta: str, device: TrainingDevice) -> Tensor:
+def forward_views(
+    model: nn.Module, pixels: Tensor, tta: str, device: TrainingDevice, all_views: bool = False
+) -> Tensor:
     """The model's logits for normalised pixels or, with test-time augmentation (`tta`), the
-    logarithm of its mean probabilities over several views of each image."""
+    logarithm of its mean probabilities over several views of each image.
+
+    With `all_views`, all are computed even of images that are judged by few: the shapes do not
+    depend on the images then."""
     pixels = pixels.contiguous(memory_format=torch.channels_last)
 
     def forward(view: Tensor) -> Tensor:
@@ -276,12 +283,29 @@ def forward_views(model: nn.Module, pixels: Tensor, tta: str, device: TrainingDe
 
     if tta == "none":
         return forward(pixels)
-    views = [pixels, pixels.flip(-1)]
+
+    def classify(views: list[Tensor]) -> Tensor:
+        mirrored = [view.flip(-1) for view in views]
+        return torch.stack([forward(view).softmax(1) for view in (*views, *mirrored)])
+
+    near = classify([pixels])
+    mean = near.mean(0)
     if tta == "flip+shift":
-        # Shifted by one pixel up-left and down-right, with reflected borders.
-        padded = F.pad(pixels, (1,) * 4, mode="reflect")
-        height, width = pixels.shape[-2:]
-        shifted = [padded[..., :height, :width], padded[..., 2:, 2:]]
-        views += [*shifted, *(view.flip(-1) for view in shifted)]
-    mean = torch.stack([forward(view).softmax(1) for view in views]).mean(0)
+        mean = torch.cat([near, classify(_shift(pixels))]).mean(0)
+    elif tta == "selective":
+        first, second = mean.topk(2, 1).values.unbind(1)
+        unsure = second > UNSURE * first
+        if all_views:
+            every = torch.cat([near, classify(_shift(pixels))]).mean(0)
+            mean = torch.where(unsure.view(-1, 1), every, mean)
+        elif unsure.any():
+            shifted = classify(_shift(pixels[unsure]))
+            mean[unsure] = torch.cat([near[:, unsure], shifted]).mean(0)
     return mean.clamp_min(MIN_PROBABILITY).log()
+
+
+def _shift(pixels: Tensor) -> list[Tensor]:
+    """The images shifted by one pixel up-left and down-right, with reflected borders."""
+    padded = F.pad(pixels, (1,) * 4, mode="reflect")
+    height, width = pixels.shape[-2:]
+    return [padded[..., :height, :width], padded[..., 2:, 2:]]

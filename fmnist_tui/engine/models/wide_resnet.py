@@ -1,4 +1,4 @@
-"""A wide residual network (16 layers, widths ×4): pre-activation blocks with dropout."""
+"""A wide residual network (16 layers, widths ×4: WRN-16-4): pre-activation blocks with dropout."""
 
 from __future__ import annotations
 
@@ -33,12 +33,13 @@ class PreActivationBlock(nn.Module):
         return out
 
 
-def build(spec: ModelSpec) -> nn.Module:
+def build(spec: ModelSpec, blocks: int = 2) -> nn.Module:
+    """A network of three stages with so many blocks each."""
     widths = [spec.wide(count) for count in (64, 128, 256)]
     layers: list[nn.Module] = [nn.Conv2d(spec.channels, spec.wide(16), 3, padding=1, bias=False)]
     inputs = spec.wide(16)
     for stage, outputs in enumerate(widths):
-        for index in range(2):
+        for index in range(blocks):
             stride = 2 if stage and not index else 1
             layers.append(PreActivationBlock(inputs, outputs, stride, spec.dropout))
             inputs = outputs

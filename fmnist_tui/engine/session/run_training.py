@@ -276,6 +276,9 @@ class _TrainingRun:
             note = f"each epoch trains on {used}, drawn anew: {size}"
             if not any(alert.message == note for alert in self._before.alerts):
                 self._alert("note", note)
+        if learner.config.augment_once and not learner.images.are_augmented:
+            why = "the images do not fit on the device"
+            self._alert("note", f"augment_once: {why}, so each batch is augmented by itself")
         trainer = Trainer(
             learner,
             DeviceSplit(val, self._device.torch_device) if len(val) else None,
@@ -341,8 +344,12 @@ class _TrainingRun:
         for note in loaded.notes:
             self._alert("warning", note)
         classifier = Classifier.load(loaded.payload, self._device, loaded.source)
-        is_trial = self._training.trials_dir is not None
-        for split in (self._dataset.val,) if is_trial else (self._dataset.val, self._dataset.test):
+        splits = [self._dataset.val]
+        if self._training.trials_dir is None and self._training.config.test:
+            splits.append(self._dataset.test)
+        elif self._training.trials_dir is None:
+            self._alert("note", "the test split is not read: test is off")
+        for split in splits:
             if not len(split):
                 continue
             if split is self._dataset.test and (earlier := self._readings.get(split.name)):

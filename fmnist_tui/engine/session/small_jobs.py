@@ -74,7 +74,8 @@ class SmallJobs:
 
         Runs on the CPU; the state of the random generators, which a training uses too, is
         restored afterwards."""
-        augment = Augment(config, Normalisation((0.0,), (1.0,)))
+        # One batch shows what several epochs make of its images.
+        augment = Augment(config.changed(alternate_flip=False), Normalisation((0.0,), (1.0,)))
         batch = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)

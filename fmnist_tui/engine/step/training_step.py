@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fmnist_tui.engine.compute.augment import Augment
 from fmnist_tui.engine.compute.ema import WeightAverage
-from fmnist_tui.engine.compute.loader import DeviceSplit
+from fmnist_tui.engine.compute.epoch_images import EpochImages
 from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.engine.optim import Optimizer
 from fmnist_tui.engine.step.rates import RateTensors
@@ -34,7 +34,7 @@ class TrainingStep:
     rates: RateTensors
     scaler: torch.amp.GradScaler
     augment: Augment
-    data: DeviceSplit
+    data: EpochImages
     batch_size: int
     device: TrainingDevice
     average: WeightAverage | None

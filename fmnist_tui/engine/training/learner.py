@@ -21,7 +21,8 @@ from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.engine.checkpoints.checkpoint import FORMAT, CheckpointError, Payload, check_weights
 from fmnist_tui.engine.compute import rng
 from fmnist_tui.engine.compute.augment import Augment
-from fmnist_tui.engine.compute.ema import WeightAverage
+from fmnist_tui.engine.compute.ema import Lookahead, WeightAverage
+from fmnist_tui.engine.compute.epoch_images import EpochImages
 from fmnist_tui.engine.compute.loader import BatchOrder, DeviceSplit
 from fmnist_tui.engine.compute.schedule import learning_rate
 from fmnist_tui.engine.device import TrainingDevice
@@ -73,6 +74,7 @@ class Learner:
         self.order = BatchOrder(
             len(dataset.train), self.config.batch_size, self.config.seed, device.torch_device
         )
+        self.images = EpochImages(self.train, self.config, info.normalisation)
         self.total_steps = self.config.epochs * self.order.steps_per_epoch
 
         self.step = self.epoch = self.epoch_step = 0
@@ -106,6 +108,10 @@ class Learner:
         if self.config.ema:
             frozen = self.frozen.names if self.frozen is not None else ()
             self._average = WeightAverage(self.model, self.config.ema, frozen)
+            if self.config.lookahead:
+                self._average = Lookahead(
+                    self.model, self.config.ema, self.config.lookahead, self.total_steps, frozen
+                )
 
     @property
     def parameter_count(self) -> int:
@@ -152,17 +158,26 @@ class Learner:
             rng.set_state(generators, device.torch_device)
         return network
 
+    def begin_epoch(self, on_tick: OnTick = no_op) -> Tensor:
+        """Draw what the current epoch draws once; returns the indices of its batches."""
+        self.images.begin(self.epoch, on_tick)
+        return self.order.epoch_indices(self.epoch)
+
     def make_step(self, network: Network | None = None) -> TrainingStep:
         """Build the training step, with a compiled `network` if there is one."""
         self.model.train()
+        if self._average is not None:
+            self._average.continue_from(self.step)
         return TrainingStep(
             model=self.model,
             network=network or self.model,
             optimizer=self._optimizer,
             rates=self._rates,
             scaler=self._scaler,
-            augment=Augment(self.config, self.info.normalisation),
-            data=self.train,
+            augment=Augment(
+                self.config, self.info.normalisation, transforms=not self.images.are_augmented
+            ),
+            data=self.images,
             batch_size=self.order.batch_size,
             device=self.device,
             average=self._average,
@@ -219,6 +234,8 @@ class Learner:
             optimizer.state.update(states)
             if scale:
                 self._scaler.load_state_dict(scale)
+            if self._average is not None:
+                self._average.continue_from(self.step)
             rng.set_state(generators, self.device.torch_device)
             self.train.fetch_seconds = fetch_seconds
 

@@ -73,6 +73,8 @@ def search(
     # discarded afterwards.
     if step is None or (learner.device.cuda_graph and not step.is_captured):
         step = learner.make_step()
+    # All that it tries are images as this epoch augments them.
+    learner.images.begin(learner.epoch, commands.on_tick)
     epochs = map(learner.order.epoch_indices, count(learner.epoch))
     batches, first = chain.from_iterable(epochs), learner.epoch_step
     points: list[RatePoint] = []

@@ -86,7 +86,7 @@ class Trainer:
         self._telemetry = TelemetryReader(learner.device, emit)
         self._threads = ThreadControl(learner.device, emit, recorded_threads)
         self._images_since_progress = 0
-        self._mixes_labels = bool(self.config.mixup or self.config.cutmix)
+        self._mixes_labels = self.config.mixes_labels
         self._is_paused = False
         self._save_requested = False
         self._saver = CheckpointSaver(learner, store, emit)
@@ -134,7 +134,7 @@ class Trainer:
 
     def _run_epoch(self) -> None:
         learner, step = self.learner, self._step
-        batches = learner.order.epoch_indices(learner.epoch)
+        batches = learner.begin_epoch(self.commands.on_tick)
         self._report_change("phase", "training")
         while learner.epoch_step < learner.order.steps_per_epoch:
             self._execute_commands()

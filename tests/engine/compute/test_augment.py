@@ -90,6 +90,28 @@ def test_cutmix_weighs_targets_by_the_pixels_it_pasted() -> None:
     assert float((pixels[0] == 0).float().mean()) == pytest.approx(float(targets.weight[0]))
 
 
+def test_fmix_weighs_targets_by_the_pixels_it_pasted() -> None:
+    torch.manual_seed(0)
+    images = torch.stack([torch.full((1, 28, 28), value) for value in (0, 100)]).to(torch.uint8)
+    settings = RunConfig.build({"dataset": "sketches", "fmix": 1.0})
+    pixels, targets = Augment(settings, PLAIN)(images, torch.tensor([0, 1]))
+    assert targets.weight is not None and targets.mixed_labels is not None
+    assert float((pixels[0] == 0).float().mean()) == pytest.approx(float(targets.weight[0]))
+    assert targets.mixed_labels.tolist() == [1, 0]
+
+
+def test_random_areas_have_the_share_that_was_drawn_and_hang_together() -> None:
+    torch.manual_seed(0)
+    shares = torch.linspace(0, 1, 51)
+    masks = augment.random_areas(shares, 28, 20)
+    assert masks.shape == (51, 1, 28, 20) and masks.dtype == torch.bool
+    assert torch.allclose(masks.float().mean((1, 2, 3)), shares, atol=0.5 / 560 + 1e-6)
+    middle = masks[10:41].float()
+    borders = (middle.diff(dim=-1).abs().mean() + middle.diff(dim=-2).abs().mean()) / 2
+    assert borders < 0.15, "of single pixels drawn at random, borders are about 0.4"
+    assert not torch.equal(masks[25], augment.random_areas(shares, 28, 20)[25])
+
+
 def test_mixed_targets_weight_both_losses() -> None:
     logits = torch.randn(4, 3)
     first, second = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 1, 0, 2])

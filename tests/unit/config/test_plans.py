@@ -101,6 +101,18 @@ def test_a_third_stage_starts_from_the_second() -> None:
     assert (plan.heading, now(plan).start) == ("stage 3 of 3: third", str(SECOND))
 
 
+def test_a_stage_may_begin_with_new_weights_and_train_the_same_on_all_images() -> None:
+    stages = (
+        Stage("choose", {"test": False}),
+        Stage("retrain", {"start": "none", "val_fraction": 0.0}),
+    )
+    plan = Plan.from_recipe(Recipe("two", "", {"epochs": 9}, stages=stages), {"lr": 0.5})
+    first = now(plan)
+    second = now(plan.advance(FINISHED, FIRST))
+    assert set(second.differences(first)) == {"recipe", "val_fraction", "test"}
+    assert (first.test, second.test, second.val_fraction, second.lr) == (False, True, 0.0, 0.5)
+
+
 def test_an_invalid_stage_is_refused_before_training() -> None:
     stages = (STAGES[0], Stage("adapt", {"freeze": "convolutions", "flip": True}))
     with pytest.raises(ConfigError, match="recipe two: flip = true: MNIST must not be mirrored"):

@@ -23,7 +23,6 @@ VALID = f"{MEASURED}test_accuracy = 0.9\ntrain_seconds = 1\n"
 @pytest.mark.parametrize("name", recipes.recipe_names())
 def test_the_figures_of_every_shipped_recipe_stand_in_the_readme(name: str) -> None:
     measured = recipes.load_recipe(name).measured
-    assert measured
     missing = [each for each in measured if format_result(each) not in README]
     assert missing == []
 
@@ -36,9 +35,14 @@ def test_the_result_of_a_recipe_is_that_of_its_last_stage_with_the_seconds_of_al
 
 
 @pytest.mark.parametrize("name", recipes.recipe_names())
-def test_every_shipped_recipe_is_valid_and_has_a_description_and_claims(name: str) -> None:
+def test_every_shipped_recipe_is_valid_and_claims_something_or_says_that_it_has_not_run(
+    name: str,
+) -> None:
     recipe = recipes.load_recipe(name)
-    assert recipe.name == name and recipe.about and recipe.claims
+    assert recipe.name == name and recipe.about
+    is_run = "not run yet" not in recipe.about
+    assert bool(recipe.claims) == bool(recipe.measured) == is_run
+    Plan.from_recipe(recipe)
     for claim in recipe.claims:
         Plan.from_recipe(recipe, claim.run)
 

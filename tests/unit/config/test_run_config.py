@@ -50,6 +50,8 @@ def _problem(**values: Any) -> str:
         ({"dataset": "mnist", "flip": True}, "flip = true", ["must not be mirrored", "false"]),
         ({"dataset": "both:x", "flip": True}, "flip = true", ["must not be mirrored"]),
         ({"dataset": "mnist", "tta": "flip"}, "tta", ["allowed is none"]),
+        ({"cutmix": 1.0, "fmix": 1.0}, "fmix", ["cannot be used with cutmix"]),
+        ({"lookahead": 5}, "lookahead", ["needs averaged weights"]),
         ({"patience": 3, "val_fraction": 0.0}, "patience = 3", ["needs a validation split"]),
         ({"classes": [0, 11]}, "classes", ["the classes 0 to 9"]),
         ({"classes": [3]}, "classes", ["two classes or more"]),
@@ -184,6 +186,8 @@ def test_parts_are_listed_once_each_and_none_means_no_parts() -> None:
         ({"model": "linear", "width": 0.5}, "width = 0.5 does nothing: linear has no such setting"),
         ({"body_lr": 0.5}, "body_lr = 0.5 slows down all but the head: without a start"),
         ({"body_lr": 0.5, "start": "another"}, ""),
+        ({"alternate_flip": True}, "alternate_flip does nothing: flip is off"),
+        ({"alternate_flip": True, "flip": True}, ""),
         (
             {"optimizer": "renormalised-muon", "weight_decay": 0.1},
             "weight_decay = 0.1 does nothing",
@@ -211,6 +215,8 @@ def test_models_and_optimisers_of_our_own_are_checked_without_the_metadata_of_pa
 @pytest.mark.parametrize("name", ["width", "dropout"])
 def test_every_built_in_model_has_the_settings_that_are_not_doubted(name: str) -> None:
     for model in plugins.plugin_names("models"):
+        if model == "wide-resnet-40":
+            continue  # it is wide-resnet with more blocks
         source = Path(plugins._built_in("models")[model].replace(".", "/") + ".py")
         reads = {"width": "spec.wide(", "dropout": "spec.dropout"}[name]
         is_read = reads in (Path(plugins.__file__).parents[2] / source).read_text()

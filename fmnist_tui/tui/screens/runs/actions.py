@@ -39,6 +39,7 @@ TTA_CHOICES = [
     Choice("n", "none", "each image as it is"),
     Choice("f", "flip", "two views: also mirrored"),
     Choice("s", "flip+shift", "six views: also moved by a pixel, and mirrored"),
+    Choice("u", "selective", "two views, six where they leave an image unsure"),
 ]
 
 
