@@ -17,7 +17,8 @@ from fmnist_tui.engine.optim import Optimizer, OptimSpec
 
 # Coefficients of the odd quintic polynomial that drives singular values towards one.
 A, B, C = 3.4445, -4.7750, 2.0315
-ITERATIONS = 5
+# Five are no better: 89.75 and 89.76 % after half an epoch of a small network (five seeds).
+ITERATIONS = 3
 ADAM_SHARE = 0.1
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 

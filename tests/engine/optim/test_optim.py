@@ -45,7 +45,7 @@ def test_muon_updates_are_nearly_orthogonal() -> None:
     muon = plugins.load_plugin("optim", "muon")
     for shape in ((3, 8, 20), (3, 20, 8)):
         values = torch.linalg.svdvals(muon.orthogonalise(torch.randn(shape)))
-        assert values.min() > 0.5 and values.max() < 1.4
+        assert values.min() > 0.3 and values.max() < 1.4
 
 
 class _Equal(nn.Sequential):
