@@ -61,7 +61,12 @@ _failed: list[GpuFailed] = []
 
 
 def explain(error: BaseException) -> Failure | None:
-    """The failure of memory or of the GPU that an exception stands for; None if of neither."""
+    """The failure of memory or of the GPU that an exception stands for; None if of neither.
+
+    Of several that followed from each other, as when a GPU that has failed is used to clean up, it
+    is the first."""
+    if error.__context__ is not None and (first := explain(error.__context__)) is not None:
+        return first
     if isinstance(error, MemoryError):
         return OutOfMemory("this machine")
     if not isinstance(error, RuntimeError):

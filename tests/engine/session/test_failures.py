@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fmnist_tui.engine.run import failures
 from fmnist_tui.engine.run.failures import GpuFailed, NoKernels, OutOfMemory, explain
+from fmnist_tui.engine.session.run_training import _TrainingRun
 from fmnist_tui.engine.session.session import Session
+from fmnist_tui.engine.step.training_step import TrainingStep
 from fmnist_tui.engine.training.trainer import Trainer
 from fmnist_tui.protocol.events import FAILED
 from fmnist_tui.runs.jsonl_reader import replay
@@ -106,6 +110,50 @@ def test_after_a_device_fault_the_process_refuses_the_gpu_and_names_the_command(
         session.evaluate(run, "val").result(PATIENCE)
     # "or use --device cpu" is true.
     wait_for_end(session, session.resume(run, config(epochs=3)))
+
+
+class FailedGpu(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """A GPU that answers every call with an error, as after a device fault."""
+
+    def __torch_dispatch__(self, func: Any, *_: Any) -> Any:
+        raise RuntimeError(f"CUDA error: {func} was called after the fault")
+
+
+@pytest.mark.parametrize("where", ["in a step", "in a validation", "in a search"])
+def test_after_a_device_fault_no_later_call_hides_it(
+    session: Session, monkeypatch: pytest.MonkeyPatch, lost_later: None, where: str
+) -> None:
+    with contextlib.ExitStack() as gpu:
+
+        def fail(*_: object) -> None:
+            gpu.enter_context(FailedGpu())  # type: ignore[no-untyped-call]
+            raise FAULT
+
+        def run_to_end(run: _TrainingRun, *arguments: Any) -> None:
+            with gpu:
+                run_anyhow(run, *arguments)
+
+        run_anyhow = _TrainingRun.run
+        monkeypatch.setattr(_TrainingRun, "run", run_to_end)
+        settings = config(ema=0.9)
+        if where == "in a search":
+            monkeypatch.setattr(
+                "fmnist_tui.engine.training.lr_finder.check_batch_count", lambda *_: None
+            )
+            monkeypatch.setattr(TrainingStep, "read_totals", fail)
+            training = session.find_lr(settings)
+        else:
+            monkeypatch.setattr(
+                *{
+                    "in a step": (TrainingStep, "run", fail),
+                    "in a validation": ("fmnist_tui.engine.training.learner.predict_logits", fail),
+                }[where]
+            )
+            training = session.train(settings)
+        run, _ = wait_for_end(session, training, FAILED)
+    assert "(CUDA error: device-side assert triggered)" in replay(run.events).message
+    assert not (run.path / "traceback.txt").exists()
+    assert training.error is None
 
 
 def test_a_device_fault_before_the_first_checkpoint_names_the_command_that_begins_again(
