@@ -12,7 +12,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self
 
@@ -42,16 +42,21 @@ FindRun = Callable[[int], RunFolder | None]
 
 
 def resume_detached(
-    folder: RunFolder, data_dir: Path, plan: str = "", *, seconds: float = START_SECONDS
+    folder: RunFolder,
+    data_dir: Path,
+    plan: str = "",
+    *,
+    settings: Iterable[str] = (),
+    seconds: float = START_SECONDS,
 ) -> int:
     """Resume the run from its last checkpoint in a detached process; returns its id once it
     trains. A UserError says that it does not, or not within `seconds`; 0 does not wait.
 
     The run's lock must be free. `plan` is the plan that the run is a step of, as JSON: the
-    process continues with the rest of it too. Its output is appended to the run's
-    `output.log`.
+    process continues with the rest of it too. `settings` are the flags of settings that change.
+    Its output is appended to the run's `output.log`.
     """
-    options = [f"--resume={folder.path.absolute()}", *_folder_options(folder, data_dir)]
+    options = [f"--resume={folder.path.absolute()}", *_folder_options(folder, data_dir), *settings]
     if plan:
         options.append(_save_plan(folder, plan))
     find_run = run_finder(folder.path.absolute().parent, folder)

@@ -20,6 +20,7 @@ from fmnist_tui.config.notifications import BELL, NOTIFICATION
 from fmnist_tui.config.plans import Plan, first_run
 from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.engine.run import failures
 from fmnist_tui.protocol.commands import Command
 from fmnist_tui.protocol.events import LRFIND, SWEEP
 from fmnist_tui.protocol.run_state import RunState
@@ -202,7 +203,11 @@ class Dashboard(ToastApp):
         return self.plan_runner.start(plan)
 
     def resume_run(self, folder: RunFolder, config: RunConfig, state: RunState) -> bool:
-        """Resume a run in this process; `state` is its state so far."""
+        """Resume a run in this process, or in one of its own if the GPU has failed in this one;
+        `state` is its state so far."""
+        if failures.refuses_gpu(config.device):
+            self._followed.resume_detached(folder, config)
+            return True
         return self._followed.start(
             lambda: self.app_state.session.resume(folder, config), state=state
         )

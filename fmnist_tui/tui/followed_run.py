@@ -6,19 +6,24 @@ import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from textual.notifications import SeverityLevel
 from textual.worker import Worker
 
+from fmnist_tui.config.recipes import read_recipe
+from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.commands import Command
 from fmnist_tui.protocol.events import DETACHED, FAILED, RunEnded
 from fmnist_tui.protocol.run_state import RunState
+from fmnist_tui.runs import handover
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.context import DashboardContext
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import format_duration
+from fmnist_tui.util.text import safe_text
 
 
 class FollowedRun:
@@ -30,6 +35,7 @@ class FollowedRun:
         self._reported_error = ""
         self._changed_at, self._has_stalled = time.monotonic(), False
         self._opening: Worker[None] | None = None
+        self._resuming: Worker[None] | None = None
 
     def show(self, feed: RunFeed | None) -> None:
         """Follow another run: Train and the bar above every screen show it."""
@@ -54,6 +60,22 @@ class FollowedRun:
             return False
         self.show(RunFeed.of(training, state, heading))
         return True
+
+    def resume_detached(self, folder: RunFolder, config: RunConfig) -> None:
+        """Resume a run in a detached process and follow it there; a toast says if that fails."""
+        if self._resuming is None or self._resuming.is_finished:
+            resume = partial(self._resume_detached, folder, config)
+            self._resuming = self._context.run_worker(resume, group="resume")
+
+    async def _resume_detached(self, folder: RunFolder, config: RunConfig) -> None:
+        why = "the GPU has failed in this process"
+        self._context.notify(f"{why}: {safe_text(folder.name)} is resumed in one of its own")
+        try:
+            await asyncio.to_thread(_resume_detached, folder, self._app_state.data_dir, config)
+        except UserError as error:
+            self._context.notify(str(error), "error")
+        else:
+            self.open(folder)
 
     def open(self, folder: RunFolder) -> None:
         """Follow a run on disk, which another process may be training."""
@@ -125,3 +147,9 @@ class FollowedRun:
                 self._context.attract(f"{feed.name} {end.outcome}")
             if feed.folder is not None:
                 self._context.selection_changed.publish(self._app_state.selected_run)
+
+
+def _resume_detached(folder: RunFolder, data_dir: Path, config: RunConfig) -> None:
+    changes = config.differences(read_recipe(folder.config).config())
+    settings = [f"--{name.replace('_', '-')}={value}" for name, (value, _) in changes.items()]
+    handover.resume_detached(folder, data_dir, settings=settings)

@@ -65,8 +65,8 @@ def explain(error: BaseException) -> Failure | None:
 
     Of several that followed from each other, as when a GPU that has failed is used to clean up, it
     is the first."""
-    if error.__context__ is not None and (first := explain(error.__context__)) is not None:
-        return first
+    if error.__context__ is not None and (cause := explain(error.__context__)) is not None:
+        return cause
     if isinstance(error, MemoryError):
         return OutOfMemory("this machine")
     if not isinstance(error, RuntimeError):
@@ -93,11 +93,15 @@ def take(error: BaseException) -> BaseException:
     return failure or error
 
 
-def require_gpu(device: str) -> None:
-    """Raise GpuFailed if the setting `device` may select a GPU and it has failed in this process.
+def refuses_gpu(device: str) -> bool:
+    """Whether the GPU that the setting `device` may select has failed in this process."""
+    # Not even `auto` goes on with another device: the user chooses.
+    return bool(_failed) and (device == "auto" or device.startswith("cuda"))
 
-    Not even `auto` goes on with another device: the user chooses."""
-    if _failed and (device == "auto" or device.startswith("cuda")):
+
+def require_gpu(device: str) -> None:
+    """Raise GpuFailed if the GPU that `device` may select has failed in this process."""
+    if refuses_gpu(device):
         raise GpuFailed(_failed[0].why)
 
 

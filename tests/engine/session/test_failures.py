@@ -143,12 +143,10 @@ def test_after_a_device_fault_no_later_call_hides_it(
             monkeypatch.setattr(TrainingStep, "read_totals", fail)
             training = session.find_lr(settings)
         else:
-            monkeypatch.setattr(
-                *{
-                    "in a step": (TrainingStep, "run", fail),
-                    "in a validation": ("fmnist_tui.engine.training.learner.predict_logits", fail),
-                }[where]
-            )
+            if where == "in a step":
+                monkeypatch.setattr(TrainingStep, "run", fail)
+            else:
+                monkeypatch.setattr("fmnist_tui.engine.training.learner.predict_logits", fail)
             training = session.train(settings)
         run, _ = wait_for_end(session, training, FAILED)
     assert "(CUDA error: device-side assert triggered)" in replay(run.events).message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from textual.widgets import Input, OptionList, Static
 
 from fmnist_tui.config import recipes
 from fmnist_tui.data.load_progress import LoadStep
+from fmnist_tui.engine.run import failures
 from fmnist_tui.protocol.commands import (
     Command,
     Pause,
@@ -22,6 +24,7 @@ from fmnist_tui.protocol.commands import (
     Stop,
 )
 from fmnist_tui.protocol.events import Alert, Changed, Glance
+from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, QuitDialog
 from fmnist_tui.tui.base.key_bar import KeyBar
@@ -684,6 +687,30 @@ async def test_a_resumed_run_keeps_its_history(
         dashboard.show("evaluate")
         await wait_until(pilot, lambda: "evaluate best @ step" in notice(dashboard))
         training.finish()
+
+
+async def test_after_the_gpu_has_failed_a_run_is_resumed_in_a_process_of_its_own(
+    open_dashboard: OpenDashboard, app_state: AppState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_run(app_state.runs_dir, epochs=2, ended=False)
+    app_state.feed = feed = RunFeed.open(folder)
+    assert feed.config is not None
+    # one that the user has changed since
+    feed.config = feed.config.changed(device="auto", epochs=9)
+    monkeypatch.setattr(failures, "_failed", [failures.GpuFailed("CUDA error: a fault")])
+    resumed: list[tuple[RunFolder, list[str]]] = []
+
+    def resume_detached(folder: RunFolder, _: Path, *, settings: list[str]) -> int:
+        resumed.append((folder, settings))
+        return 1
+
+    monkeypatch.setattr("fmnist_tui.runs.handover.resume_detached", resume_detached)
+    async with open_dashboard("train") as (dashboard, pilot):
+        await pilot.pause()
+        assert "u goes on in a new process" in " ".join(text_of(dashboard, RunProgress).split())
+        await pilot.press("u")
+        await wait_until(pilot, lambda: bool(resumed))
+    assert resumed[0][0] == folder and "--epochs=9" in resumed[0][1]
 
 
 async def test_hidden_panes_are_complete_when_they_are_shown(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fmnist_tui.data.load_progress import LoadStep
+from fmnist_tui.engine.run import failures
 from fmnist_tui.protocol.checkpoint_record import BEST, LAST
 from fmnist_tui.protocol.events import DETACHED, FAILED, FINISHED, LRFIND, TRAIN
 from fmnist_tui.protocol.run_state import RunState
@@ -94,7 +95,10 @@ def _next_keys(feed: RunFeed) -> Iterator[tuple[str, str]]:
         return
     checkpoint = state.record.newest(LAST) or state.record.newest(BEST)
     if feed.kind == TRAIN and checkpoint is not None:
-        yield key_name("train.resume"), f"resumes from step {checkpoint.step:,}"
+        about = f"resumes from step {checkpoint.step:,}"
+        if feed.config is not None and failures.refuses_gpu(feed.config.device):
+            about = "goes on in a new process"
+        yield key_name("train.resume"), about
         yield _start_key("resume or new run")
     else:
         yield _start_key("new run")
