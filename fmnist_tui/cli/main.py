@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import fmnist_tui
 from fmnist_tui.cli.support import console
+from fmnist_tui.engine.distributed.place import Place
 from fmnist_tui.util.errors import (
     UsageError,
     UserError,
@@ -162,6 +163,9 @@ def _exit_on(numbers: Sequence[signal.Signals]) -> Iterator[None]:
 
 
 def _dispatch(arguments: list[str], debug: bool) -> int:
+    place = Place.from_environment()
+    if not place.is_first and not debug:
+        console.silence()
     names_command = bool(arguments) and (
         not arguments[0].startswith("-") or arguments[0] in GLOBAL_OPTIONS
     )
@@ -175,6 +179,10 @@ def _dispatch(arguments: list[str], debug: bool) -> int:
         if not names_command:
             hint = "; name a command before it, such as `fmnist-tui train` (see --help)"
         raise UsageError(f"unknown argument {safe_text(unknown[0])!r}{hint}")
+    if place.is_several and args.command != "train":
+        raise UsageError(
+            f"{args.command} takes one process, not {place.count}: start it without torchrun"
+        )
     args.debug = debug
     return _import_command(args.command).run(args) or 0
 

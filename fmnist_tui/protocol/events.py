@@ -44,8 +44,8 @@ class RunStarted:
     The probes of a learning-rate search are the steps of its only epoch. `best_step` is the step
     of the best checkpoint that a resumed run goes on with, 0 if it has none: bests of later steps
     belong to steps that are trained again; `changed_settings` says in words which settings it
-    goes on with instead of others. On a CPU, `threads` is
-    the number of threads that it starts with, of `cpus`. `run_seconds`, `warm_seconds` and
+    goes on with instead of others. `processes` train it together. On a CPU, `threads` is the
+    number of threads that it starts with, of `cpus`. `run_seconds`, `warm_seconds` and
     `train_seconds` are the wall time of the run, its warm wall time (from the first step to usable
     weights, see `RunClock`) and the time in its training steps so far, of all sessions; here and
     below they are None in events of earlier versions.
@@ -81,6 +81,7 @@ class RunStarted:
     best_step: int | None = None
     changed_settings: str = ""
     warm_seconds: float | None = None
+    processes: int = 1
 
     @property
     def total_steps(self) -> int:
@@ -88,10 +89,14 @@ class RunStarted:
 
     @property
     def device_details(self) -> str:
-        """The device's name; of a CPU, with the number of threads at the start."""
-        if not self.threads:
-            return self.device_name
-        return f"{self.device_name}, {format_threads(self.threads, self.cpus)}"
+        """The device's name; of a CPU, with the number of threads at the start, and the number of
+        processes if there are several."""
+        parts = [self.device_name]
+        if self.threads:
+            parts.append(format_threads(self.threads, self.cpus))
+        if self.processes > 1:
+            parts.append(f"{self.processes} processes")
+        return ", ".join(filter(None, parts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fmnist_tui.cli.support import options, run_plan
+from fmnist_tui.cli.support.processes import take_part
 from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.engine.distributed.place import Place
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import replay
@@ -39,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if not Place.from_environment().is_first:
+        return take_part(args)
     sources = (args.recipe_name, args.config, args.resume, args.fork)
     if sum(source is not None for source in sources) > 1:
         raise UsageError("give only one of RECIPE, --config FILE, --resume RUN and --fork RUN")
@@ -60,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         plan = run_plan.build_plan(options.load_recipe(args), args)
     if args.detach:
+        if Place.from_environment().is_several:
+            raise UsageError("--detach does not go with torchrun: put torchrun in the background")
         from fmnist_tui.cli.support.detached import train_detached
 
         return train_detached(args, resumed, parent, plan)

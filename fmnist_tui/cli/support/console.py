@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FILE_WIDTH = 200
 
 
-_is_plain = False
+_is_plain = _is_silent = False
 
 
 def use_plain() -> None:
@@ -37,6 +37,12 @@ def use_plain() -> None:
 
 def is_plain() -> bool:
     return _is_plain
+
+
+def silence() -> None:
+    """From now on print nothing but results: another process speaks for this one."""
+    global _is_silent
+    _is_silent = True
 
 
 def is_terminal(stream: TextIO) -> bool:
@@ -63,6 +69,8 @@ def error(message: str) -> None:
 
 def note(message: str) -> None:
     """Print something that is not a result."""
+    if _is_silent:
+        return
     print(safe_text(message), file=sys.stderr, flush=True)
 
 

@@ -13,6 +13,7 @@ from fmnist_tui.config import plugins, recipes, run_config
 from fmnist_tui.config.problems import format_setting
 from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.engine.distributed.place import Place
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.listing import resolve
 from fmnist_tui.util import paths
@@ -203,7 +204,7 @@ def open_session(args: argparse.Namespace) -> Session:
     """A session of the engine on the folders that --runs and --data name."""
     from fmnist_tui.engine.session.session import Session
 
-    return Session(runs_dir(args), data_dir(args))
+    return Session(runs_dir(args), data_dir(args), Place.from_environment())
 
 
 def find_model(args: argparse.Namespace) -> Path:

@@ -31,6 +31,12 @@ class Targets:
     mixed_labels: Tensor | None = None
     weight: Tensor | None = None
 
+    def take(self, rows: slice) -> Targets:
+        """Those of some images of the batch."""
+        if self.mixed_labels is None or self.weight is None:
+            return Targets(self.labels[rows])
+        return Targets(self.labels[rows], self.mixed_labels[rows], self.weight[rows])
+
     def loss(self, logits: Tensor, smoothing: float = 0.0) -> Tensor:
         """Mean cross-entropy of the batch."""
         logits = logits.float()

@@ -83,6 +83,8 @@ class Training:
     # set for a trial of a sweep: the folder of its trials. A trial does not read the test split
     # and keeps only its best checkpoint
     trials_dir: Path | None = None
+    # set in the other processes of a run: the first one says what is trained, and writes the record
+    is_led: bool = False
     # None until it is loaded; for screens that show its images
     dataset: Dataset | None = field(default=None, init=False)
     # drained by the reader; the event log on disk is written separately
@@ -104,10 +106,10 @@ class Training:
         self.folder, self.clock = folder, clock or RunClock()
         self._emit = emit
 
-    def record_end(self, why: str, step: int, epoch: int) -> None:
+    def record_end(self, why: str, step: int, epoch: int, reason: str = STOPPED) -> None:
         """Write the end of the run now, for a process that is about to exit at once."""
         if self._emit is not None and not self.is_done:
-            self._emit(self.clock.run_ended(STOPPED, why, step, epoch))
+            self._emit(self.clock.run_ended(reason, why, step, epoch))
 
     def send(self, command: Command) -> None:
         """Send a command; the run reads it between two steps."""

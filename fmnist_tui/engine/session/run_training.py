@@ -19,8 +19,11 @@ from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import load_dataset_for
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
 from fmnist_tui.engine.checkpoints.weights_source import load_from_run
-from fmnist_tui.engine.compute.loader import DeviceSplit
-from fmnist_tui.engine.device import TrainingDevice, choose_device
+from fmnist_tui.engine.device import TrainingDevice
+from fmnist_tui.engine.distributed.channel import Channel
+from fmnist_tui.engine.distributed.own_device import choose_own_device
+from fmnist_tui.engine.distributed.place import Place, check_batch_size
+from fmnist_tui.engine.distributed.processes import Processes, joined
 from fmnist_tui.engine.inference.classifier import Classifier, ModelInfo, OnTick
 from fmnist_tui.engine.run import failures
 from fmnist_tui.engine.run.notifier import Emit, notifying
@@ -67,10 +70,20 @@ FEW_IMAGES = 0.01
 Initialise = Callable[[Learner, CheckpointStore], tuple[str, ...]]
 
 
-def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: OnTick) -> None:
-    """Run a training to its end; raises only what prevents a run from starting."""
-    config = training.config
-    if config.devices > 1:
+def run_training(
+    training: Training,
+    runs_dir: Path,
+    data_dir: Path,
+    on_tick: OnTick,
+    channel: Channel | None = None,
+) -> None:
+    """Run a training to its end; raises only what prevents a run from starting.
+
+    Other processes take part in it through `channel`, if there are any."""
+    config, place = training.config, channel.place if channel is not None else Place()
+    if place.is_several:
+        config = training.config = config.changed(devices=place.count)
+    elif config.devices > 1:
         raise UserError(
             f"devices = {config.devices}: one process trains on one device; start several with"
             f" `torchrun --standalone --nproc-per-node={config.devices} -m fmnist_tui train`"
@@ -98,7 +111,8 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
     dataset = training.dataset = load_dataset_for(
         config, data_dir, on_step=training.load_steps.append, cancel=training.cancel_loading
     )
-    device = choose_device(config)
+    device = choose_own_device(config, place)
+    check_batch_size(min(config.batch_size, len(dataset.train)), place.count)
     if origin is not None:
         origin.check(ModelInfo.from_dataset(config, dataset))
     if training.rate_range is not None:
@@ -149,6 +163,7 @@ def run_training(training: Training, runs_dir: Path, data_dir: Path, on_tick: On
                 told,
                 tick,
                 lock.require_folder,
+                channel,
             )
             run.run(initialise)
         finally:
@@ -174,9 +189,10 @@ class _TrainingRun:
         emit: Emit,
         on_tick: OnTick,
         require_folder: Callable[[], None],
+        channel: Channel | None,
     ) -> None:
         self._training, self._dataset, self._device = training, dataset, device
-        self._require_folder = require_folder
+        self._require_folder, self._channel = require_folder, channel
         self._folder, self._emit, self._on_tick = folder, emit, on_tick
         self._before, self._changed = before, changed
         self._readings = before.record.readings
@@ -189,20 +205,29 @@ class _TrainingRun:
                 emit_run_ended(self._folder, self._emit, self._training.clock) as end,
                 self._device.training_numerics(self._warn),
             ):
-                self._run(initialise, end)
+                self._announce()
+                with joined(self._channel, self._device.torch_device) as processes:
+                    self._run(initialise, end, processes)
         except UserError:
             pass  # it is in the record
         except Exception as error:  # noqa: BLE001 - for --debug
             self._training.error = error
 
-    def _run(self, initialise: Initialise | None, run_end: RunEnd) -> None:
+    def _announce(self) -> None:
+        """Have the other processes take part, on the kind of device that this one has."""
+        if self._channel is not None:
+            kind, precision = self._device.torch_device.type, self._device.precision
+            self._channel.announce(self._training.config.changed(device=kind, precision=precision))
+
+    def _run(self, initialise: Initialise | None, run_end: RunEnd, processes: Processes) -> None:
         training, learner, failure = self._training, None, None
         try:
             self._store.remove_leftovers()
             self._folder.remove_temporaries()
             info = ModelInfo.from_dataset(training.config, self._dataset)
-            learner = Learner(info, self._dataset, self._device)
+            learner = Learner(info, self._dataset, self._device, processes)
             notes = initialise(learner, self._store) if initialise else ()
+            learner.share_state()
             if self._before.sessions and not learner.step:
                 notes = (resume.BEGINS_AGAIN, *notes)
             if self._changed:
@@ -220,6 +245,8 @@ class _TrainingRun:
         except EndTraining as error:
             end = error.end
         except (MemoryError, RuntimeError) as error:
+            if failed := processes.explain(error):
+                raise failed from error
             if (failure := failures.explain(error)) is None:
                 raise
             failures.take(error)
@@ -255,6 +282,7 @@ class _TrainingRun:
         return replace(
             build_run_started(self._folder, config, kind, self._dataset, self._device),
             parameters=learner.parameter_count,
+            processes=learner.processes.place.count,
             epochs=1 if rate_range else config.epochs,
             steps_per_epoch=rate_range.steps if rate_range else learner.order.steps_per_epoch,
             batch_size=learner.order.batch_size,
@@ -281,7 +309,7 @@ class _TrainingRun:
             self._alert("note", f"augment_once: {why}, so each batch is augmented by itself")
         trainer = Trainer(
             learner,
-            DeviceSplit(val, self._device.torch_device) if len(val) else None,
+            learner.own_part(val),
             store,
             self._emit,
             self._training.inbox,
@@ -291,6 +319,7 @@ class _TrainingRun:
             self._training.clock,
         )
         end = trainer.run()
+        learner.processes.leave()
         self._require_folder()
         if end.reason == FINISHED and learner.frozen is not None:
             end = self._verify_frozen(learner, learner.frozen) or end

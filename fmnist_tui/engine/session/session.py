@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.cpu.openmp_wait import WAIT
 from fmnist_tui.engine.cpu.sharing import SHARING
+from fmnist_tui.engine.distributed.place import ALONE, Place
 from fmnist_tui.engine.run import failures
 from fmnist_tui.engine.run.training_handle import Cancelled, ParentRun, Training
 from fmnist_tui.protocol.commands import Stop
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from fmnist_tui.engine.distributed.channel import Channel
     from fmnist_tui.engine.export.export import Exported
     from fmnist_tui.engine.export.export_request import ExportRequest
     from fmnist_tui.engine.inference.evaluate import SplitEvaluation
@@ -48,8 +50,8 @@ SMALL_JOBS_SECONDS = 0.2
 class Session:
     """The interface of the engine. Its methods return at once and are thread-safe."""
 
-    def __init__(self, runs_dir: Path, data_dir: Path) -> None:
-        self.runs_dir, self.data_dir = runs_dir, data_dir
+    def __init__(self, runs_dir: Path, data_dir: Path, place: Place = ALONE) -> None:
+        self.runs_dir, self.data_dir, self._place = runs_dir, data_dir, place
         self._jobs: deque[tuple[Future[Any], Callable[[SmallJobs], Any]]] = deque()
         self._next: Training | None = None
         self._running: Training | None = None
@@ -82,6 +84,10 @@ class Session:
     def fork(self, folder: RunFolder, checkpoint: str, config: RunConfig) -> Training:
         """Start a new run from `last`, `best` or a checkpoint file of another."""
         return self._start(Training(config, parent=ParentRun(folder, checkpoint)))
+
+    def take_part(self) -> Training:
+        """Take part in the trainings of the first process, until it begins no other."""
+        return self._start(Training(RunConfig(), is_led=True))
 
     def run_trial(self, config: RunConfig, trials_dir: Path) -> Training:
         """Start a trial of a sweep in the folder of its trials. It does not read the test split."""
@@ -208,14 +214,21 @@ class Session:
             if self._running is not None:
                 self._run_to_end(self._running)
         WAIT.set_brief(False, 1)
+        if self._place.is_several and self._place.is_first:
+            self._channel.end()
         self._refuse_waiting()
 
     def _run_to_end(self, training: Training) -> None:
         """Run a training; `Training.error` gets what prevented or broke it."""
         try:
             # By name, so that importing a session does not depend on torch.
-            module: Any = importlib.import_module("fmnist_tui.engine.session.run_training")
-            module.run_training(training, self.runs_dir, self.data_dir, self._tick)
+            channel = self._channel if self._place.is_several else None
+            if training.is_led:
+                module = importlib.import_module("fmnist_tui.engine.session.take_part")
+                module.take_part(training, self.data_dir, self._tick, channel)
+            else:
+                module = importlib.import_module("fmnist_tui.engine.session.run_training")
+                module.run_training(training, self.runs_dir, self.data_dir, self._tick, channel)
         except BaseException as error:  # noqa: BLE001 - kept in Training.error
             training.error = failures.take(error)
         if training.error is not None:
@@ -248,6 +261,18 @@ class Session:
                 except BaseException as error:  # noqa: BLE001 - raised by future.result
                     failures.drop_frames(error)
                     future.set_exception(failures.take(error))
+
+    @cached_property
+    def _channel(self) -> Channel:
+        module: Any = importlib.import_module("fmnist_tui.engine.distributed.channel")
+        channel: Channel = module.Channel(self._place, self._is_stopped)
+        return channel
+
+    def _is_stopped(self) -> bool:
+        """Whether the running training is to end, or the program."""
+        training = self._running
+        is_stopped = training is not None and training.cancel_loading.is_set()
+        return is_stopped or self._should_end()
 
     @cached_property
     def _small_jobs(self) -> SmallJobs:

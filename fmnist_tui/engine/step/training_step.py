@@ -7,6 +7,7 @@ in tensors there, which the training loop reads a few times a second.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,7 @@ from fmnist_tui.engine.compute.augment import Augment
 from fmnist_tui.engine.compute.ema import WeightAverage
 from fmnist_tui.engine.compute.epoch_images import EpochImages
 from fmnist_tui.engine.device import TrainingDevice
+from fmnist_tui.engine.distributed.processes import Processes
 from fmnist_tui.engine.optim import Optimizer
 from fmnist_tui.engine.step.rates import RateTensors
 
@@ -40,6 +42,9 @@ class TrainingStep:
     average: WeightAverage | None
     label_smoothing: float
     clip_norm: float
+    processes: Processes
+    # what is random in the network, in the coming step
+    own_randomness: Callable[[], AbstractContextManager[None]]
 
     def __post_init__(self) -> None:
         device = self.device.torch_device
@@ -49,6 +54,7 @@ class TrainingStep:
         self._sums = torch.zeros(2, dtype=dtype, device=device)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._steps = 0
+        self._share = self.processes.share(self.batch_size)
 
     @property
     def is_captured(self) -> bool:
@@ -78,21 +84,24 @@ class TrainingStep:
         self._steps += 1
 
     def read_totals(self) -> tuple[float, float]:
-        """The summed loss and the correct predictions since the last call.
+        """The summed loss and the correct predictions since the last call, of all processes.
 
         This waits for the device."""
-        loss, correct = self._sums.tolist()
+        loss, correct = self.processes.add_up(self._sums.tolist())
         self._sums.zero_()
         return loss, correct
 
     def _train_batch(self) -> None:
         images = self.data.gather(self._indices)
         pixels, targets = self.augment(images, self.data.labels[self._indices])
-        with self.device.autocast():
-            logits = self.network(pixels)
-        loss = targets.loss(logits, self.label_smoothing)
-        self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        # All processes augment the whole batch alike: then its images are those of one process.
+        pixels, targets = pixels[self._share], targets.take(self._share)
+        with self.own_randomness():
+            with self.device.autocast():
+                logits = self.network(pixels)
+            loss = targets.loss(logits, self.label_smoothing)
+            self.optimizer.zero_grad(set_to_none=True)
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         if self.clip_norm:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)

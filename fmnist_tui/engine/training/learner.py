@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from fmnist_tui.config import plugins
-from fmnist_tui.data.dataset import Dataset
+from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.engine.checkpoints.checkpoint import FORMAT, CheckpointError, Payload, check_weights
 from fmnist_tui.engine.compute import rng
 from fmnist_tui.engine.compute.augment import Augment
@@ -26,12 +26,13 @@ from fmnist_tui.engine.compute.epoch_images import EpochImages
 from fmnist_tui.engine.compute.loader import BatchOrder, DeviceSplit
 from fmnist_tui.engine.compute.schedule import learning_rate
 from fmnist_tui.engine.device import TrainingDevice
+from fmnist_tui.engine.distributed.processes import ONE_PROCESS, Processes
 from fmnist_tui.engine.inference.classifier import ModelInfo, OnTick, no_op, predict_logits
 from fmnist_tui.engine.optim import OptimSpec
 from fmnist_tui.engine.step.rates import RateTensors
 from fmnist_tui.engine.step.training_step import Network, TrainingStep
 from fmnist_tui.engine.training.freezing import FrozenParts, use_body_lr
-from fmnist_tui.util.errors import format_error
+from fmnist_tui.util.errors import UserError, format_error
 
 # Training images that a model may look at before the first step.
 PREPARATION_IMAGES = 4096
@@ -65,8 +66,14 @@ class EpochTotals:
 class Learner:
     """A run's network on a device, ready for its first step or for a restored one."""
 
-    def __init__(self, info: ModelInfo, dataset: Dataset, device: TrainingDevice) -> None:
-        self.info, self.config, self.device = info, info.config, device
+    def __init__(
+        self,
+        info: ModelInfo,
+        dataset: Dataset,
+        device: TrainingDevice,
+        processes: Processes = ONE_PROCESS,
+    ) -> None:
+        self.info, self.config, self.device, self.processes = info, info.config, device, processes
         self.train = DeviceSplit(dataset.train, device.torch_device)
         if not self.train.is_resident:
             # A graph cannot include work on the host: copying the batch to the device.
@@ -168,9 +175,10 @@ class Learner:
         self.model.train()
         if self._average is not None:
             self._average.continue_from(self.step)
+        processes, seed = self.processes, self.config.seed
         return TrainingStep(
             model=self.model,
-            network=network or self.model,
+            network=network or processes.wrap(self.model),
             optimizer=self._optimizer,
             rates=self._rates,
             scaler=self._scaler,
@@ -183,6 +191,8 @@ class Learner:
             average=self._average,
             label_smoothing=self.config.label_smoothing,
             clip_norm=self.config.clip_norm,
+            processes=processes,
+            own_randomness=lambda: processes.own_randomness(seed, self.step),
         )
 
     @property
@@ -278,6 +288,26 @@ class Learner:
             "frozen": self.frozen.sha256 if self.frozen is not None else "",
             "threads": self.device.threads,
         }
+
+    def own_part(self, split: Split) -> DeviceSplit | None:
+        """The part of a split, on the device, that this process evaluates; None if it is empty."""
+        if not len(split):
+            return None
+        rows = self.processes.share(len(split))
+        arrays = (split.images[rows], split.labels[rows], split.indices[rows])
+        return DeviceSplit(Split(split.name, *arrays), self.device.torch_device)
+
+    def share_state(self) -> None:
+        """Give all processes of the run the state of the first."""
+        payload = self.processes.share_state(self.full_payload)
+        if payload is None:
+            return
+        theirs, own = payload["about"], self.info.to_dict()
+        for table, key in ((theirs, "config"), (own, "config")):
+            del table[key]
+        if theirs != own:
+            raise UserError("the images here are not those that the first process has")
+        self.restore(payload, "the state of the first process")
 
     def load_weights(self, weights: Mapping[str, Tensor], source: str) -> None:
         """Replace the initial random weights."""

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from itertools import chain, count, islice
 
+from fmnist_tui.engine.distributed.processes import ONE_PROCESS, Processes
 from fmnist_tui.engine.inference.classifier import OnTick
 from fmnist_tui.engine.run.training_handle import Inbox
 from fmnist_tui.engine.step.training_step import TrainingStep
@@ -34,14 +35,14 @@ MIN_BATCHES = 4
 class PendingCommands:
     """The commands of a run that have arrived and not been executed yet."""
 
-    def __init__(self, inbox: Inbox, on_tick: OnTick) -> None:
+    def __init__(self, inbox: Inbox, on_tick: OnTick, processes: Processes = ONE_PROCESS) -> None:
         self.pending: deque[Command] = deque()
-        self._inbox, self.on_tick = inbox, on_tick
+        self._inbox, self.on_tick, self._processes = inbox, on_tick, processes
 
     def poll(self) -> None:
         """Serve small jobs and collect new commands."""
         self.on_tick()
-        self.pending += self._inbox.receive()
+        self.pending += self._processes.agree_on_commands(self._inbox.receive())
 
     def is_search_ended(self) -> bool:
         """Whether a command has arrived that ends a search. All others wait until it is over."""

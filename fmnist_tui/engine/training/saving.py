@@ -3,9 +3,11 @@ so is its end."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
 
 from fmnist_tui.engine.checkpoints.checkpoint import (
     CheckpointManifest,
@@ -151,3 +153,15 @@ class CheckpointSaver:
 
     def _alert(self, level: str, message: str) -> None:
         self._emit(Alert(time.time(), level, message))
+
+
+class NoSaver(CheckpointSaver):
+    """Saves nothing: what several processes train is saved by the first."""
+
+    def __init__(self, learner: Learner) -> None:
+        super().__init__(learner, CheckpointStore(Path(os.devnull)), lambda _: None)
+        self.has_last = True
+
+    def save(self, best: BestEpoch | None, *kinds: str) -> None:
+        if best is not None:
+            self._learner.best = best

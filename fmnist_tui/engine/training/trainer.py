@@ -20,7 +20,8 @@ from fmnist_tui.engine.run.training_handle import Inbox
 from fmnist_tui.engine.training import lr_finder
 from fmnist_tui.engine.training.learner import BestEpoch, EpochTotals, Learner
 from fmnist_tui.engine.training.live_preview import LivePreview
-from fmnist_tui.engine.training.saving import CheckpointSaver
+from fmnist_tui.engine.training.progress import MeanOfSteps
+from fmnist_tui.engine.training.saving import CheckpointSaver, NoSaver
 from fmnist_tui.engine.training.telemetry import TelemetryReader
 from fmnist_tui.engine.training.thread_control import RecordedThreads, ThreadControl
 from fmnist_tui.engine.training.training_end import EndTraining, TrainingEnd
@@ -49,7 +50,6 @@ from fmnist_tui.protocol.events import (
     EpochEnded,
     Event,
     LrSearched,
-    Progress,
 )
 from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.util.errors import UserError
@@ -64,13 +64,14 @@ class _EvaluationLeft(Exception):  # noqa: N818
 
 
 class Trainer:
-    """Trains one learner. Used only by the session's thread."""
+    """Trains one learner. Used only by the session's thread. One without a store saves nothing:
+    of several processes the first does so."""
 
     def __init__(
         self,
         learner: Learner,
         validation: DeviceSplit | None,
-        store: CheckpointStore,
+        store: CheckpointStore | None,
         emit: Callable[[Event], None],
         inbox: Inbox,
         on_tick: OnTick = no_op,
@@ -82,14 +83,14 @@ class Trainer:
         self._clock = clock or RunClock()
         self.preview = preview
         self._validation, self._emit, self._inbox = validation, emit, inbox
-        self.commands = lr_finder.PendingCommands(inbox, on_tick)
+        self.commands = lr_finder.PendingCommands(inbox, on_tick, learner.processes)
         self._telemetry = TelemetryReader(learner.device, emit)
         self._threads = ThreadControl(learner.device, emit, recorded_threads)
-        self._images_since_progress = 0
+        self._images_since_progress = self._validated_images = 0
         self._mixes_labels = self.config.mixes_labels
         self._is_paused = False
         self._save_requested = False
-        self._saver = CheckpointSaver(learner, store, emit)
+        self._saver = CheckpointSaver(learner, store, emit) if store else NoSaver(learner)
         self._start_clocks()
 
     def run(self) -> TrainingEnd:
@@ -133,11 +134,13 @@ class Trainer:
         self._timer = self._progress_time = self._telemetry_time = self._save_time = now
 
     def _run_epoch(self) -> None:
-        learner, step = self.learner, self._step
+        learner, step, processes = self.learner, self._step, self.learner.processes
         batches = learner.begin_epoch(self.commands.on_tick)
         self._report_change("phase", "training")
         while learner.epoch_step < learner.order.steps_per_epoch:
-            self._execute_commands()
+            meets = processes.meets(learner.step)
+            if meets:
+                self._execute_commands()
             if self._is_paused:
                 self._wait_while_paused()
             self._threads.before_step(learner.step)
@@ -147,8 +150,11 @@ class Trainer:
             learner.step += count
             learner.epoch_step += count
             self._images_since_progress += count * learner.order.batch_size
+            if not meets:
+                continue
             now = time.perf_counter()
-            if now - self._progress_time >= PROGRESS_SECONDS:
+            (is_progress_due,) = processes.agree([now - self._progress_time >= PROGRESS_SECONDS])
+            if is_progress_due:
                 self._report_progress()
                 self._preview_if_due()
                 self._report_telemetry_if_due()
@@ -166,7 +172,8 @@ class Trainer:
         best = None
         if validated is not None:
             learner.stale_epochs += 1
-            if learner.best.is_beaten_by(*validated):
+            (is_better,) = learner.processes.agree([learner.best.is_beaten_by(*validated)])
+            if is_better:
                 best, learner.stale_epochs = BestEpoch(*validated, learner.step, learner.epoch), 0
         # A run that is killed before its first regular save goes on from its first epoch.
         is_first = not self._saver.has_last and learner.epoch < self.config.epochs
@@ -181,7 +188,7 @@ class Trainer:
                 train_accuracy=None if self._mixes_labels else totals.correct / images,
                 val_loss=validated[1] if validated else None,
                 val_accuracy=validated[0] if validated else None,
-                val_count=self._validation.count if self._validation else 0,
+                val_count=self._validated_images,
                 lr=lr,
                 seconds=totals.seconds,
                 images_per_second=totals.images / max(totals.seconds, 1e-9),
@@ -214,9 +221,13 @@ class Trainer:
                 self._execute_commands()
                 if self._is_paused:
                     self._wait_while_paused()
+        processes = self.learner.processes
+        logits = processes.join_rows(logits)
+        labels = processes.join_rows(self._validation.labels.cpu().numpy())
+        self._validated_images = len(labels)
         if self.preview is not None:
             self._emit(self.preview.from_validation(logits))
-        return accuracy_and_loss(logits, self._validation.labels.cpu().numpy())
+        return accuracy_and_loss(logits, labels)
 
     # -- reporting ---------------------------------------------------------------
 
@@ -257,26 +268,9 @@ class Trainer:
         totals.loss += loss
         totals.correct += correct
         totals.seconds += elapsed
-        steps = images / learner.order.batch_size
-        self._emit(
-            Progress(
-                t=time.time(),
-                step=learner.step,
-                epoch=learner.epoch + 1,
-                epoch_step=learner.epoch_step,
-                images=totals.images,
-                loss=loss / images,
-                accuracy=None if self._mixes_labels else correct / images,
-                lr=learner.lr,
-                images_per_second=images / max(elapsed, 1e-9),
-                step_ms=elapsed / steps * 1000,
-                wait_ms=waited / steps * 1000,
-                run_seconds=self._clock.run_seconds,
-                train_seconds=learner.seconds,
-                epochs=self.config.epochs,
-                warm_seconds=self._clock.warm_seconds,
-            )
-        )
+        accuracy = None if self._mixes_labels else correct / images
+        mean = MeanOfSteps(images, loss / images, accuracy, elapsed, waited)
+        self._emit(mean.to_progress(learner, self._clock))
 
     def _preview_if_due(self) -> None:
         """Report predictions for a few images, if due. Call it only after `_report_progress`:
@@ -312,7 +306,11 @@ class Trainer:
 
     def _tick_in_evaluation(self) -> None:
         """Between two batches of an evaluation do what is done between two steps. The model may
-        have its averaged weights: commands that need those of the training end the evaluation."""
+        have its averaged weights: commands that need those of the training end the evaluation.
+        Several processes, which evaluate a part each, look at commands at the next step."""
+        if self.learner.processes.place.is_several:
+            self.commands.on_tick()
+            return
         self.commands.poll()
         while self.commands.pending:
             if isinstance(self.commands.pending[0], (Pause, FindLearningRate)):
@@ -384,7 +382,8 @@ class Trainer:
         once nothing else is being written."""
         seconds = 0.0 if self._is_paused else time.perf_counter() - self._save_time
         is_due = not self._saver.is_busy and seconds >= self.config.checkpoint_seconds
-        kinds = ["last"] if is_due or and_last else []
+        (saves_last,) = self.learner.processes.agree([is_due or and_last])
+        kinds = ["last"] if saves_last else []
         if self._save_requested:
             kinds = ["last", "step"]
         if best is None and not kinds:

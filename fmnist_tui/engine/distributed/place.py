@@ -1,0 +1,76 @@
+"""Where this process stands among those that torchrun has started for one command.
+
+torchrun says it to each process in its environment. Imports no torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fmnist_tui.util.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A process's number among `count` processes, 0 for the first, which alone writes the run.
+
+    `local_rank` is its number among the `local_count` of its machine."""
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0
+    local_count: int = 1
+    machine: int = 0
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Place:
+        """The place that torchrun has given this process; of any other process, the only one."""
+        if "TORCHELASTIC_RUN_ID" not in environment:
+            return cls()
+
+        def number(name: str, default: str) -> int:
+            text = environment.get(name, default)
+            if not (text.isascii() and text.isdigit()):
+                raise UserError(f"{name}={text!r} in the environment: torchrun sets a number")
+            return int(text)
+
+        return cls(
+            number("RANK", "0"),
+            number("WORLD_SIZE", "1"),
+            number("LOCAL_RANK", "0"),
+            number("LOCAL_WORLD_SIZE", "1"),
+            number("GROUP_RANK", "0"),
+        )
+
+    @property
+    def is_first(self) -> bool:
+        return self.rank == 0
+
+    @property
+    def is_several(self) -> bool:
+        return self.count > 1
+
+
+# The place of a process that torchrun has not started.
+ALONE = Place()
+
+
+def check_batch_size(batch_size: int, processes: int) -> None:
+    """Refuse batches that the processes cannot share equally."""
+    if batch_size % processes == 0:
+        return
+    below = batch_size // processes * processes
+    nearest = [size for size in (below, below + processes) if size]
+    nearest.sort(key=lambda size: abs(size - batch_size))
+    raise UserError(
+        f"batches of {batch_size} images cannot be shared equally by {processes} processes: set"
+        f" batch_size = {nearest[0]}"
+    )
+
+
+def share_of(count: int, place: Place) -> slice:
+    """The consecutive part of `count` things that falls to a process; parts differ by one at
+    most."""
+    start, stop = (count * rank // place.count for rank in (place.rank, place.rank + 1))
+    return slice(start, stop)
