@@ -208,7 +208,7 @@ def test_what_fails_or_does_not_fit_is_left_out_and_the_rest_is_measured(
     report = measure_gpu(tmp_path, 1000.0, lambda line: None, "cpu", targets)
     assert len(report.loops) == 3 and report.times == () and report.dashboard is None
     assert report.memory is not None and len(report.memory.resident_mb) == 3
-    mnist, loop, dashboard, best = report.left_out
+    mnist, dashboard, loop, best = report.left_out
     assert mnist == "time to 90 % on mnist: mnist is not on this machine"
     assert loop == "wide-resnet, batch 512, tuned: it does not compile"
     assert dashboard == "dashboard: ValueError: no terminal here"

@@ -15,9 +15,9 @@ from fmnist_tui.bench.screen import BenchFolders, Latency, measure_keys
 # Of a small network at a small batch, whose steps are the shortest: about 10 s of training
 EPOCHS = 60
 TURNS = 2
-KEYS = 50
+KEYS = 40
 # What follows from these, with the starts of the processes
-SECONDS = 130
+SECONDS = 100
 SCREENS = ("data", "train", "runs", "evaluate", "errors")
 
 

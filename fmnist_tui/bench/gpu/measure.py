@@ -76,14 +76,14 @@ def measure_gpu(
             growth = budget.attempt(
                 "memory of 20 trainings", lambda: measure_growth(session, settings, trials_dir)
             )
-    works = [Work(str(data_dir), DATASET, device, model, batch) for model, batch in MODELS]
-    loops = compare_loops(works, budget, say)
     screen = None
     if budget.allows("dashboard", dashboard.SECONDS):
         environment = {"FMNIST_TUI_DEVICE": device, "FMNIST_TUI_BATCH_SIZE": "256"}
         screen = budget.attempt(
             "dashboard", lambda: measure_dashboard(data_dir, DATASET, environment, say)
         )
+    works = [Work(str(data_dir), DATASET, device, model, batch) for model, batch in MODELS]
+    loops = compare_loops(works, budget, say)
     with _session(data_dir) as (session, trials_dir):
         times += _measure_times(targets[QUICK:], device, session, trials_dir, budget, say)
     return GpuReport(tuple(times), loops, screen, growth, tuple(budget.left_out))
