@@ -47,7 +47,10 @@ NOT_SETTINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A bound on a metric of a stage (of the last run if empty), with changes (`run`)."""
+    """A bound on a metric of a stage (of the last run if empty), with changes (`run`).
+
+    With `gpu` it is about runs on an NVIDIA GPU, or about those without one; None is any run. A
+    `goal` is what the recipe is to reach and has not been measured to reach."""
 
     metric: str
     at_least: float | None = None
@@ -55,6 +58,12 @@ class Claim:
     about: str = ""
     run: Mapping[str, Any] = field(default_factory=dict)
     stage: str = ""
+    gpu: bool | None = None
+    goal: bool = False
+
+    def is_about(self, *, uses_gpu: bool) -> bool:
+        """Whether it is about a run that uses a GPU, or one that does not."""
+        return self.gpu in (None, uses_gpu)
 
     @property
     def bound(self) -> float:
@@ -116,12 +125,13 @@ class Recipe:
         the seconds of all. None if nothing was."""
         return add_up([each for each in self.measured if each.gpu == self.uses_gpu])
 
-    @property
-    def variants(self) -> list[list[Claim]]:
-        """The claims, grouped by the training that they need."""
+    def variants(self, device: str) -> list[list[Claim]]:
+        """The claims about runs on a device, grouped by the training that they need."""
         groups: dict[str, list[Claim]] = {}
+        uses_gpu = gpu_detect.will_use_gpu(device)
         for claim in self.claims:
-            groups.setdefault(repr(sorted(claim.run.items())), []).append(claim)
+            if claim.is_about(uses_gpu=uses_gpu):
+                groups.setdefault(repr(sorted(claim.run.items())), []).append(claim)
         return list(groups.values())
 
     def config(self, **changes: Any) -> RunConfig:
@@ -292,6 +302,9 @@ def _find_claim_problems(claim: Mapping[str, Any], stages: list[object]) -> Iter
             yield f"claim.{key}", value, "must be a number of seconds"
         elif metric not in SECONDS and not (is_number and 0 <= value <= 1):
             yield f"claim.{key}", value, "must be a fraction from 0 to 1"
+    for key in ("gpu", "goal"):
+        if not isinstance(claim.get(key, False), bool):
+            yield f"claim.{key}", claim[key], "must be true or false"
     if not isinstance(claim.get("run", {}), dict):
         yield "claim.run", claim["run"], "must be a table"
     if not isinstance(claim.get("about", ""), str):

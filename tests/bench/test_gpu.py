@@ -137,7 +137,7 @@ def timer(session: Session, tmp_path: Path) -> Iterator[tuple[AccuracyTimer, Bud
 def test_the_epochs_are_chosen_on_validation_and_each_seed_reads_the_test_once(
     session: Session, timer: tuple[AccuracyTimer, Budget], tmp_path: Path
 ) -> None:
-    target = Target(0.3, "fast", (1, 2), 1.0, "sketches")
+    target = Target(0.3, "fast", (1, 2), 1.0, dataset="sketches")
     changes = {**SMALL, "width": 0.1, "batch_size": 16}
     measured = timer[0].measure(target, changes, seeds=2, margin=-0.25)
     assert measured is not None and measured.epochs == 1
@@ -153,10 +153,10 @@ def test_the_epochs_are_chosen_on_validation_and_each_seed_reads_the_test_once(
 def test_an_accuracy_that_validation_does_not_reach_is_left_out(
     timer: tuple[AccuracyTimer, Budget],
 ) -> None:
-    target = Target(0.99, "one-conv", (1,), 1.0, "sketches")
+    target = Target(0.99, "one-conv", (1,), 1.0, dataset="sketches")
     assert timer[0].measure(target, {**SMALL, "limit": 50}, margin=0.5) is None
     assert timer[1].left_out == [
-        "time to 99 % on sketches: none of 1 epochs of one-conv reaches 149.00 % on validation"
+        "time to 99 % on sketches by one-conv: none of 1 epochs reach 149.00 % on validation"
     ]
 
 
@@ -203,16 +203,19 @@ def test_what_fails_or_does_not_fit_is_left_out_and_the_rest_is_measured(
     monkeypatch.setattr(measure, "measure_dashboard", fail)
     monkeypatch.setattr(measure, "measure_growth", partial(measure_growth, count=3))
     monkeypatch.setattr(measure, "QUICK", 1)
-    targets = (Target(0.9, "fast", (1,), 1.0, "mnist"), Target(0.96, "best", (1,), 9000.0))
+    targets = (Target(0.9, "fast", (1,), 1.0, dataset="mnist"), Target(0.96, "best", (1,), 9000.0))
     monkeypatch.setattr(measure, "is_present", lambda name, data_dir: name == "fashion")
-    report = measure_gpu(tmp_path, 1000.0, lambda line: None, "cpu", targets)
+    report = measure_gpu(tmp_path, 1000.0, lambda line: None, device="cpu", targets=targets)
     assert len(report.loops) == 3 and report.times == () and report.dashboard is None
+    said: list[str] = []
+    some = measure_gpu(tmp_path, 1000.0, said.append, ["times"], "cpu", ())
+    assert some.to_plain().keys() == report.to_plain().keys() and not said
     assert report.memory is not None and len(report.memory.resident_mb) == 3
     mnist, dashboard, loop, best = report.left_out
-    assert mnist == "time to 90 % on mnist: mnist is not on this machine"
+    assert mnist == "time to 90 % on mnist by fast: mnist is not on this machine"
     assert loop == "wide-resnet, batch 512, tuned: it does not compile"
     assert dashboard == "dashboard: ValueError: no terminal here"
-    assert best.startswith("time to 96 %: takes about 9000 s")
+    assert best.startswith("time to 96 % by best: takes about 9000 s")
 
 
 def test_without_a_gpu_nothing_is_measured_and_the_status_says_so(

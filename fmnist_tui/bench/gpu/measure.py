@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -32,8 +32,10 @@ from fmnist_tui.util.errors import UserError
 
 # About what 20 short trainings take
 MEMORY_SECONDS = 40
-# So many targets are measured first: they take a minute.
-QUICK = 3
+# So many targets are measured first: they take a minute or two.
+QUICK = 5
+TIMES, MEMORY, DASHBOARD, THROUGHPUT = "times", "memory", "dashboard", "throughput"
+PARTS = (TIMES, MEMORY, DASHBOARD, THROUGHPUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ def measure_gpu(
     data_dir: Path,
     seconds: float,
     say: Callable[[str], None],
+    parts: Collection[str] = PARTS,
     device: str = "cuda",
     targets: tuple[Target, ...] = TARGETS,
 ) -> GpuReport:
@@ -68,24 +71,28 @@ def measure_gpu(
         raise UserError(f"{NO_GPU}: nothing was measured")
     load_dataset(DATASET, data_dir=data_dir)
     budget = Budget(seconds, say)
+    times: list[AccuracyTime] = []
+    growth, screen = None, None
+    loops: tuple[LoopRow, ...] = ()
     with _session(data_dir) as (session, trials_dir):
-        times = _measure_times(targets[:QUICK], device, session, trials_dir, budget, say)
-        growth = None
-        if budget.allows("memory of 20 trainings", MEMORY_SECONDS):
+        if TIMES in parts:
+            times += _measure_times(targets[:QUICK], device, session, trials_dir, budget, say)
+        if MEMORY in parts and budget.allows("memory of 20 trainings", MEMORY_SECONDS):
             settings = {"model": "two-conv", "epochs": 2, "dataset": DATASET, "device": device}
             growth = budget.attempt(
                 "memory of 20 trainings", lambda: measure_growth(session, settings, trials_dir)
             )
-    screen = None
-    if budget.allows("dashboard", dashboard.SECONDS):
+    if DASHBOARD in parts and budget.allows("dashboard", dashboard.SECONDS):
         environment = {"FMNIST_TUI_DEVICE": device, "FMNIST_TUI_BATCH_SIZE": "256"}
         screen = budget.attempt(
             "dashboard", lambda: measure_dashboard(data_dir, DATASET, environment, say)
         )
-    works = [Work(str(data_dir), DATASET, device, model, batch) for model, batch in MODELS]
-    loops = compare_loops(works, budget, say)
+    if THROUGHPUT in parts:
+        works = [Work(str(data_dir), DATASET, device, model, batch) for model, batch in MODELS]
+        loops = compare_loops(works, budget, say)
     with _session(data_dir) as (session, trials_dir):
-        times += _measure_times(targets[QUICK:], device, session, trials_dir, budget, say)
+        if TIMES in parts:
+            times += _measure_times(targets[QUICK:], device, session, trials_dir, budget, say)
     return GpuReport(tuple(times), loops, screen, growth, tuple(budget.left_out))
 
 

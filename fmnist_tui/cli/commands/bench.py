@@ -36,6 +36,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " that this machine can [all]",
     )
     options.add_int(parser, "--budget", 360, "seconds that the measurements of the GPU may take")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=("times", "memory", "dashboard", "throughput"),
+        help="a part of what is measured on the GPU; may be given several times [all of them]",
+    )
     about = "write what was measured on the GPU as Markdown tables"
     parser.add_argument("--markdown", metavar="FILE", help=about)
     options.add_int(parser, "--keys", 300, "keys pressed on each screen")
@@ -57,8 +63,8 @@ def run(args: argparse.Namespace) -> None:
     batches = tuple(args.batch or (64, 256))
     if min(args.turns, args.images, args.keys, args.budget, *batches) < 1:
         raise UsageError("--turns, --images, --keys, --budget and --batch must be 1 or more")
-    if args.markdown and args.part not in ("gpu", "all"):
-        raise UsageError("--markdown is for --part gpu")
+    if (args.markdown or args.only) and args.part not in ("gpu", "all"):
+        raise UsageError("--markdown and --only are for --part gpu")
     data_dir = options.data_dir(args)
     dataset = args.dataset or ("fashion" if is_present("fashion", data_dir) else "sketches")
     throughput = screen = None
@@ -101,7 +107,7 @@ def _measure_gpu(
     """What is measured on the GPU, also written where the user wants it; None where all that this
     machine can is measured and it has no GPU. A UserError where that is all that is asked for."""
     from fmnist_tui.bench.gpu.markdown import format_report
-    from fmnist_tui.bench.gpu.measure import measure_gpu
+    from fmnist_tui.bench.gpu.measure import PARTS, measure_gpu
     from fmnist_tui.bench.machine import NO_GPU
 
     if args.part not in ("gpu", "all"):
@@ -109,7 +115,7 @@ def _measure_gpu(
     if args.part == "all" and facts["gpu"] is None:
         console.note(f"gpu: skipped, {NO_GPU}")
         return None
-    report = measure_gpu(data_dir, args.budget, console.note)
+    report = measure_gpu(data_dir, args.budget, console.note, args.only or PARTS)
     if args.markdown:
         atomic_write(expand_home(args.markdown), format_report(report, facts).encode())
     return report

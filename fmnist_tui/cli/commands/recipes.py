@@ -105,7 +105,8 @@ def _format_recipe(recipe: Recipe, config: RunConfig, *, uses_gpu: bool) -> Iter
     if len(plan.steps) > 1:
         yield "\n" + _format_comment(f"steps: {', '.join(step.name for step in plan.steps)}")
     for claim in recipe.claims:
-        yield _format_comment(f"claim: {_format_claim(claim)}")
+        kind = "goal, not measured to be reached" if claim.goal else "claim"
+        yield _format_comment(f"{kind}: {_format_claim(claim)}")
 
 
 def _format_comment(text: str) -> str:
@@ -119,7 +120,10 @@ def _format_claim(claim: Claim) -> str:
     stage = f"{claim.stage}: " if claim.stage else ""
     text = f"{stage}{claim.metric} {format_bound(claim.metric, claim.bound_kind, claim.bound)}"
     changes = ", ".join(f"{key} = {value}" for key, value in claim.run.items())
-    return text + (f" with {changes}" if changes else "")
+    text += f" with {changes}" if changes else ""
+    if claim.gpu is None:
+        return text
+    return f"{text} on an NVIDIA GPU" if claim.gpu else f"{text} without a GPU"
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -146,12 +150,16 @@ def _check(args: argparse.Namespace) -> int:
         if result.passed is None:
             console.note(f"{claim} not checked: {result.why}")
         elif result.passed and args.json:
-            console.note(f"{claim} kept: {claims.format_measured(result)}")
+            verb = "reached" if result.goal else "kept"
+            console.note(f"{claim} {verb}: {claims.format_measured(result)}")
+        elif result.goal and not result.passed:
+            console.note(f"{claim} not yet: {result.why or claims.format_measured(result)}")
         elif not result.passed:
             console.error(f"{claim} not kept: {result.why or claims.format_measured(result)}")
-    # Unchecked claims are no failure, unless nothing could be checked.
-    passed = [result.passed for result in results]
-    return 1 if False in passed or True not in passed else 0
+    # Unchecked claims are no failure, unless nothing could be checked. A goal is no claim.
+    is_any_checked = any(result.passed is not None for result in results)
+    is_any_broken = any(result.passed is False and not result.goal for result in results)
+    return 1 if is_any_broken or not is_any_checked else 0
 
 
 ACTIONS: options.Actions = {

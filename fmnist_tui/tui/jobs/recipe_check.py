@@ -22,14 +22,15 @@ async def check_recipe(context: DashboardContext, name: str) -> None:
     except UserError as error:
         context.notify(str(error), "error")
         return
-    if not recipe.claims:
-        context.notify(f"{name} has no claims to check", "warning")
+    variants = recipe.variants("auto")
+    if not variants:
+        context.notify(f"{name} has no claims to check on this machine", "warning")
         return
     trainings = sum(not isinstance(step, EnsembleStep) for step in steps)
-    runs = len(recipe.variants) * trainings * (recipe.seeds or recipes.DEFAULT_SEEDS)
+    runs = len(variants) * trainings * (recipe.seeds or recipes.DEFAULT_SEEDS)
     question = ChoiceDialog(
         f"Check the claims of {safe_text(name)}?",
-        f"{format_count(len(recipe.claims), 'claim')}, {format_count(runs, 'run')} to train,"
+        f"{format_count(sum(map(len, variants)), 'claim')}, {format_count(runs, 'run')} to train,"
         " each with its own seed; every run reads the test split once.",
         [
             Choice("y", "train them", name_keys("{app.jobs} shows the progress")),

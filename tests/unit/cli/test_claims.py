@@ -161,6 +161,26 @@ def test_a_claim_about_a_stage_measures_the_run_of_that_stage(runs: FakeRuns) ->
     assert changed.values == (0.0, 0.0) and changed.passed is False
 
 
+def test_only_claims_about_this_kind_of_machine_are_checked_and_goals_are_told_apart(
+    runs: FakeRuns,
+) -> None:
+    recipe = plain(
+        Claim("test_accuracy", 0.95, goal=True),
+        Claim("warm_seconds", at_most=15.0, gpu=False),
+        Claim("warm_seconds", at_most=1.0, run={"epochs": 2}, gpu=True, goal=True),
+    )
+    missed, kept, elsewhere = check(recipe, seeds=1)
+    assert runs.seeds == [0], "nothing is trained for a GPU that is not used"
+    assert (missed.passed, missed.goal, kept.passed, kept.goal) == (False, True, True, False)
+    assert elsewhere.passed is None and elsewhere.why == "it is about runs on an NVIDIA GPU"
+    console = Console(width=120, no_color=True)
+    with console.capture() as capture:
+        console.print(create_claim_table([missed, kept, elsewhere]))
+    rows = [" ".join(line.split()) for line in capture.get().splitlines()]
+    assert rows[1].endswith("not yet") and "goal: test accuracy" in rows[1]
+    assert rows[2].endswith("yes") and rows[3].endswith("not checked")
+
+
 def test_a_recipe_that_cannot_start_is_not_checked(runs: FakeRuns) -> None:
     runs.error = "no data"
     (result,) = check(plain(Claim("test_accuracy", 0.5)))

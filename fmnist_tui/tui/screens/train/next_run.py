@@ -168,9 +168,11 @@ def _describe_recipe(facts: RecipeFacts, changed: list[DraftRow]) -> Iterator[tu
     recipe, run, measured = facts.recipe, facts.last_run, facts.measured
     if several := _describe_plan(recipe):
         yield "runs", several
-    claims = [_describe_claim(claim) for claim in recipe.claims if not claim.run]
-    if claims:
-        yield "claim", "\n".join(claims)
+    here = [claim for claim in recipe.claims if claim.is_about(uses_gpu=recipe.uses_gpu)]
+    for kind, is_goal in (("claim", False), ("goal", True)):
+        of_kind = [_describe_claim(each) for each in here if not each.run and each.goal == is_goal]
+        if of_kind:
+            yield kind, "\n".join(of_kind)
     if measured is not None:
         seeds = f"{measured.seeds} seeds" if measured.seeds > 1 else "one seed"
         yield (
