@@ -19,6 +19,7 @@ from torch import Tensor
 from fmnist_tui.config import plugins
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.engine.checkpoints.checkpoint import FORMAT, CheckpointError, Payload, check_weights
+from fmnist_tui.engine.compiler_import import postpone_import
 from fmnist_tui.engine.compute import rng
 from fmnist_tui.engine.compute.augment import Augment
 from fmnist_tui.engine.compute.ema import Lookahead, WeightAverage
@@ -99,6 +100,7 @@ class Learner:
         self._rates = RateTensors(self.config.lr, self.config.body_lr, device.torch_device)
         settings = self.config.momentum, self.config.weight_decay, device.cuda_graph
         spec = OptimSpec(self._rates.base, *settings)
+        postpone_import()
         self._optimizer = plugins.build_plugin(
             "optim", self.config.optimizer, torch.optim.Optimizer, self.model, spec
         )
