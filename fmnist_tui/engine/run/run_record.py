@@ -22,10 +22,15 @@ from fmnist_tui.engine.checkpoints.checkpoint import (
 )
 from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.engine.inference.classifier import Classifier, OnTick, no_op
-from fmnist_tui.engine.inference.evaluate import SplitEvaluation, evaluate_split
+from fmnist_tui.engine.inference.evaluate import (
+    SplitEvaluation,
+    evaluate_split,
+    tick_with_progress,
+)
 from fmnist_tui.engine.run.notifier import Emit, notifying
+from fmnist_tui.engine.run.phase import Phase
 from fmnist_tui.engine.run.run_end import emit_run_ended
-from fmnist_tui.protocol.events import FINISHED, Alert, Changed, CheckpointSaved, Event
+from fmnist_tui.protocol.events import FINISHED, Alert, CheckpointSaved, Event
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.runs.log import EventLog
@@ -104,8 +109,9 @@ def evaluate_and_record(
     on_tick: OnTick = no_op,
 ) -> None:
     """Evaluate a run's checkpoint on a split, emit the result and save the predictions."""
-    emit(Changed(time.time(), checkpoint.step, "phase", f"evaluating on {split.name}"))
-    evaluation = evaluate_split(classifier, split, checkpoint, on_tick)
+    phase, count = Phase(emit, checkpoint.step, f"evaluating on {split.name}"), len(split)
+    tick = tick_with_progress(on_tick, phase.on_progress, "", count, 0, count)
+    evaluation = evaluate_split(classifier, split, checkpoint, tick)
     emit(evaluation.to_event())
     try:
         save_predictions(folder, evaluation)

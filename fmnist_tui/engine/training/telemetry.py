@@ -14,16 +14,24 @@ from fmnist_tui.engine.gpu import nvml
 from fmnist_tui.protocol.events import Alert, Event, Telemetry
 from fmnist_tui.util.formatting import MEGABYTE
 
+TELEMETRY_SECONDS = 1.0
+
 
 class TelemetryReader:
-    """Reads the load of this process and its GPU; None for what cannot be read. That the GPU
-    is lost is told once."""
+    """Reports the load of this process and its GPU once a second; None for what cannot be read.
+    That the GPU is lost is told once."""
 
     def __init__(self, device: TrainingDevice, emit: Callable[[Event], None]) -> None:
         self._process = psutil.Process()
         self._process.cpu_percent()  # the first reading only starts the measurement
-        self._emit = emit
+        self._emit, self._time = emit, time.perf_counter()
         self._gpu = nvml.find_handle(device.torch_device.index) if device.is_cuda else None
+
+    def report_if_due(self) -> None:
+        now = time.perf_counter()
+        if now - self._time >= TELEMETRY_SECONDS:
+            self._time = now
+            self._emit(self.read())
 
     def read(self) -> Telemetry:
         """Read the current load. CPU load counts cores: two busy ones are 200 %."""

@@ -15,6 +15,8 @@ from fmnist_tui.analysis.metrics import accuracy_and_loss
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
 from fmnist_tui.engine.compute.loader import DeviceSplit
 from fmnist_tui.engine.inference.classifier import OnTick, no_op
+from fmnist_tui.engine.inference.evaluate import tick_with_progress
+from fmnist_tui.engine.run.phase import Phase
 from fmnist_tui.engine.run.run_clock import RunClock
 from fmnist_tui.engine.run.training_handle import Inbox
 from fmnist_tui.engine.training import lr_finder
@@ -54,8 +56,8 @@ from fmnist_tui.protocol.events import (
 from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.util.errors import UserError
 
+VALIDATING = "validating"
 PROGRESS_SECONDS = 0.1
-TELEMETRY_SECONDS = 1.0
 PAUSE_POLL_SECONDS = 0.05
 
 
@@ -131,7 +133,7 @@ class Trainer:
 
     def _start_clocks(self) -> None:
         now = time.perf_counter()
-        self._timer = self._progress_time = self._telemetry_time = self._save_time = now
+        self._timer = self._progress_time = self._save_time = now
 
     def _run_epoch(self) -> None:
         learner, step, processes = self.learner, self._step, self.learner.processes
@@ -157,7 +159,7 @@ class Trainer:
             if is_progress_due:
                 self._report_progress()
                 self._preview_if_due()
-                self._report_telemetry_if_due()
+                self._telemetry.report_if_due()
             self._save_if_due()
         self._end_epoch()
 
@@ -209,9 +211,11 @@ class Trainer:
         if self._validation is None:
             return None
         while True:
-            self._report_change("phase", "validating")
+            phase, count = Phase(self._emit, self.learner.step, VALIDATING), self._validation.count
+            tick = self._tick_in_evaluation
+            tick = tick_with_progress(tick, phase.on_progress, VALIDATING, count, 0, count)
             try:
-                logits = self.learner.predict_logits(self._validation, self._tick_in_evaluation)
+                logits = self.learner.predict_logits(self._validation, tick)
                 # The best to beat is one that is on disk.
                 while self._saver.is_busy:
                     self._saver.wait(PAUSE_POLL_SECONDS)
@@ -236,12 +240,6 @@ class Trainer:
 
     def _warn(self, message: str) -> None:
         self._emit(Alert(time.time(), "warning", message))
-
-    def _report_telemetry_if_due(self) -> None:
-        now = time.perf_counter()
-        if now - self._telemetry_time >= TELEMETRY_SECONDS:
-            self._telemetry_time = now
-            self._emit(self._telemetry.read())
 
     def _reset_timer(self) -> float:
         """Restart the timer and return its seconds. Where the result is not used (after pauses,
@@ -316,7 +314,7 @@ class Trainer:
             if isinstance(self.commands.pending[0], (Pause, FindLearningRate)):
                 raise _EvaluationLeft
             self._execute(self.commands.pending.popleft())
-        self._report_telemetry_if_due()
+        self._telemetry.report_if_due()
 
     def _wait_while_paused(self) -> None:
         self._report_progress()

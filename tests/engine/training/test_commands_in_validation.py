@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from fmnist_tui.engine.inference import classifier, evaluate
+from fmnist_tui.engine.run import phase
+from fmnist_tui.engine.training import telemetry
 from fmnist_tui.protocol.commands import (
     Command,
     Detach,
@@ -28,6 +31,7 @@ from fmnist_tui.protocol.events import (
     Event,
     LrSearched,
     Progress,
+    Telemetry,
 )
 from tests.engine.support import RICH, Harness, blobs, digest
 
@@ -158,3 +162,21 @@ def test_a_search_for_a_rate_interrupts_validation_and_changes_nothing(
     (result,) = harness.of(LrSearched)
     assert (result.reason, result.step) == (FINISHED, 4)
     assert outcome(harness) == uninterrupted
+
+
+def test_a_long_validation_tells_how_much_of_it_is_done_and_the_load_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(phase, "SHARE_SECONDS", 0.0)
+    monkeypatch.setattr(telemetry, "TELEMETRY_SECONDS", 0.0)
+    monkeypatch.setattr(classifier, "EVAL_BATCH_SIZE", 8)
+    monkeypatch.setattr(evaluate, "EVAL_BATCH_SIZE", 8)
+    harness = make_harness(tmp_path, epochs=1)
+    harness.trainer.run()
+    events = harness.events
+    begin = next(i for i, event in enumerate(events) if getattr(event, "value", "") == "validating")
+    end = next(i for i, event in enumerate(events) if isinstance(event, EpochEnded))
+    during = events[begin:end]
+    shares = [event.value for event in during if isinstance(event, Changed)]
+    assert shares == ["validating", "validating, 0 %", "validating, 50 %"]
+    assert any(isinstance(event, Telemetry) for event in during)

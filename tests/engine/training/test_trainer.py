@@ -13,7 +13,7 @@ import torch
 
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.engine.checkpoints.checkpoint import EncodedCheckpoint
-from fmnist_tui.engine.training import trainer
+from fmnist_tui.engine.training import telemetry, trainer
 from fmnist_tui.protocol.commands import (
     Command,
     Detach,
@@ -248,13 +248,13 @@ def test_a_full_disk_is_reported_once_and_training_continues(
 
 
 def test_telemetry_describes_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainer, "TELEMETRY_SECONDS", 0.0)
+    monkeypatch.setattr(telemetry, "TELEMETRY_SECONDS", 0.0)
     harness = Harness(tmp_path, blobs(64), epochs=1)
     harness.trainer.run()
-    telemetry = harness.of(Telemetry)[-1]
-    assert telemetry.memory_mb > 50
-    assert telemetry.cpu_percent >= 0
-    assert telemetry.gpu_percent is None
+    load = harness.of(Telemetry)[-1]
+    assert load.memory_mb > 50
+    assert load.cpu_percent >= 0
+    assert load.gpu_percent is None
 
 
 @pytest.mark.parametrize(
