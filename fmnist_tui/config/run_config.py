@@ -112,7 +112,7 @@ class RunConfig(BaseModel):
     )
     deterministic: bool = _field(True, "on NVIDIA, use only kernels whose results repeat")
     compile: bool = _field(False, "compile the model first (pays on long runs)")
-    cuda_graph: bool = _field(True, "on NVIDIA, run each step as one CUDA graph")
+    cuda_graph: bool = _field(True, "on NVIDIA, run steps as CUDA graphs")
     threads: int | None = _field(
         None, "CPU threads; all are those that other programs leave free", ge=1, le=1024
     )

@@ -132,9 +132,7 @@ def choose_device(config: RunConfig) -> TrainingDevice:
         name = cpu_name()
         reuse_freed_memory()
         WAIT.set_brief(SHARING.are_contended(threads), threads)
-    # Compiled code and the gradient scaler's step read values on the host: not capturable.
-    graph = config.cuda_graph and device.type == "cuda" and not config.compile
-    graph = graph and precision != "fp16"
+    graph = config.cuda_graph and device.type == "cuda"
     return TrainingDevice(device, name, precision, graph, cpu_threads, config.deterministic, notes)
 
 

@@ -20,6 +20,7 @@ from fmnist_tui.engine.device import choose_device
 from fmnist_tui.engine.inference.classifier import ModelInfo
 from fmnist_tui.engine.run.training_handle import Inbox, Training
 from fmnist_tui.engine.session.session import Session
+from fmnist_tui.engine.step.training_step import TrainingStep
 from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.engine.training.live_preview import LivePreview
 from fmnist_tui.engine.training.trainer import Trainer
@@ -96,6 +97,11 @@ class Harness:
 
     def of(self, *kinds: type) -> list[Any]:
         return [event for event in self.events if isinstance(event, kinds)]
+
+
+def graph_sizes(step: TrainingStep) -> list[int]:
+    """The steps of each graph that a training step has captured."""
+    return step._captured.sizes if step._captured is not None else []
 
 
 def digest(weights: Mapping[str, torch.Tensor]) -> str:

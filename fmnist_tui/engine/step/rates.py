@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 
 class RateTensors:
@@ -13,7 +14,17 @@ class RateTensors:
         self.base = torch.tensor(rate, dtype=torch.float32, device=device)
         self.body = self.base * body_share
 
+    def pair(self, rate: float) -> tuple[float, float]:
+        """Both rates of a step with this learning rate."""
+        return rate, rate * self._body_share
+
     def fill(self, rate: float) -> None:
-        """Set both to the rate of the next step."""
-        self.base.fill_(rate)
-        self.body.fill_(rate * self._body_share)
+        """Set both to the rates of the next step."""
+        base, body = self.pair(rate)
+        self.base.fill_(base)
+        self.body.fill_(body)
+
+    def copy_from(self, pair: Tensor) -> None:
+        """Set both to a pair on the device."""
+        self.base.copy_(pair[0])
+        self.body.copy_(pair[1])

@@ -7,6 +7,7 @@ in another process continues bit for bit like the original.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -30,9 +31,12 @@ from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.engine.distributed.processes import ONE_PROCESS, Processes
 from fmnist_tui.engine.inference.classifier import ModelInfo, OnTick, no_op, predict_logits
 from fmnist_tui.engine.optim import OptimSpec
+from fmnist_tui.engine.step.cuda_graphs import CudaGraphs
+from fmnist_tui.engine.step.in_flight import bound_queue
 from fmnist_tui.engine.step.rates import RateTensors
 from fmnist_tui.engine.step.training_step import Network, TrainingStep
 from fmnist_tui.engine.training.freezing import FrozenParts, use_body_lr
+from fmnist_tui.protocol.events import Alert, Event
 from fmnist_tui.util.errors import UserError, format_error
 
 # Training images that a model may look at before the first step.
@@ -62,6 +66,9 @@ class EpochTotals:
     loss: float = 0.0
     correct: float = 0.0
     seconds: float = 0.0
+
+
+def ignore_event(_: Event) -> None: ...
 
 
 class Learner:
@@ -112,6 +119,13 @@ class Learner:
         # fp16 has too small a range of exponents for gradients.
         self._scaler = torch.amp.GradScaler(
             device.torch_device.type, enabled=device.precision == "fp16"
+        )
+        # In fp16 an optimiser of the user may wait for the device to know whether to step.
+        can_capture = not self._scaler.is_enabled() or getattr(
+            self._optimizer, "_step_supports_amp_scaling", False
+        )
+        self._graphs = (
+            CudaGraphs(device.torch_device) if device.cuda_graph and can_capture else None
         )
         self._average: WeightAverage | None = None
         if self.config.ema:
@@ -172,12 +186,17 @@ class Learner:
         self.images.begin(self.epoch, on_tick)
         return self.order.epoch_indices(self.epoch)
 
-    def make_step(self, network: Network | None = None) -> TrainingStep:
-        """Build the training step, with a compiled `network` if there is one."""
+    def make_step(
+        self, network: Network | None = None, emit: Callable[[Event], None] = ignore_event
+    ) -> TrainingStep:
+        """Build the training step, with a compiled `network` if there is one. Close it."""
         self.model.train()
         if self._average is not None:
             self._average.continue_from(self.step)
         processes, seed = self.processes, self.config.seed
+        if self.device.cuda_graph and self._graphs is None:
+            why = f"no CUDA graph: {self.config.optimizer} cannot be captured in fp16"
+            emit(Alert(time.time(), "warning", why))
         return TrainingStep(
             model=self.model,
             network=network or processes.wrap(self.model),
@@ -189,12 +208,16 @@ class Learner:
             ),
             data=self.images,
             batch_size=self.order.batch_size,
+            steps_per_epoch=self.order.steps_per_epoch,
             device=self.device,
             average=self._average,
             label_smoothing=self.config.label_smoothing,
             clip_norm=self.config.clip_norm,
             processes=processes,
             own_randomness=lambda: processes.own_randomness(seed, self.step),
+            graphs=self._graphs,
+            in_flight=bound_queue(self.device.torch_device),
+            emit=emit,
         )
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from itertools import chain, count, islice
 
 from fmnist_tui.engine.distributed.processes import ONE_PROCESS, Processes
@@ -70,10 +71,6 @@ def search(
 ) -> LrSearched:
     """Try these rates until the loss diverges or a command ends the search; report every probe
     and finally the result. `step` is the step of a training in progress."""
-    # Before its capture a step cannot be reused: the graph would hold optimiser state that is
-    # discarded afterwards.
-    if step is None or (learner.device.cuda_graph and not step.is_captured):
-        step = learner.make_step()
     # All that it tries are images as this epoch augments them.
     learner.images.begin(learner.epoch, commands.on_tick)
     epochs = map(learner.order.epoch_indices, count(learner.epoch))
@@ -81,7 +78,11 @@ def search(
     points: list[RatePoint] = []
     divergence = DivergenceDetector()
     is_stopped = False
-    with learner.undo_on_exit():
+    with learner.undo_on_exit(), ExitStack() as stack:
+        # Before its capture a step cannot be reused: the graph would hold optimiser state that is
+        # discarded afterwards.
+        if step is None or step.will_capture:
+            step = stack.enter_context(closing(learner.make_step(emit=emit)))
         for probe, indices in enumerate(islice(batches, first, first + rates.steps)):
             if is_stopped := commands.is_search_ended():
                 break

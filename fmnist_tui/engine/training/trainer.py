@@ -98,28 +98,30 @@ class Trainer:
     def run(self) -> TrainingEnd:
         """Train to the end or until a command ends it, and save the last state; a training
         whose last state is not on disk has failed."""
-        try:
-            end = self._train()
-            if end.reason != FAILED:
-                try:
-                    self._save_if_due(and_last=True)
-                except EndTraining as signal:
-                    end = signal.end
-        finally:
-            self._saver.close()
-        self._clock.stop_warm()
+        with contextlib.ExitStack() as stack:
+            try:
+                end = self._train(stack)
+                if end.reason != FAILED:
+                    try:
+                        self._save_if_due(and_last=True)
+                    except EndTraining as signal:
+                        end = signal.end
+            finally:
+                self._saver.close()
+            self._clock.stop_warm()
         if end.reason != FAILED and self._saver.is_last_lost:
             end = TrainingEnd(FAILED, self._saver.explain_unsaved(), "--resume {}")
         return end
 
-    def _train(self) -> TrainingEnd:
+    def _train(self, stack: contextlib.ExitStack) -> TrainingEnd:
         try:
             self._report_change("phase", "warming up")
             network = None
             if self.config.compile:
                 self._report_change("phase", "compiling")
                 network = self.learner.compile(self._warn)
-            self._step = self.learner.make_step(network)
+            self._step = self.learner.make_step(network, self._emit)
+            stack.callback(self._step.close)
             self._preview_if_due()
             self._start_clocks()
             self._clock.start_warm()
@@ -147,7 +149,8 @@ class Trainer:
                 self._wait_while_paused()
             self._threads.before_step(learner.step)
             first = learner.epoch_step
-            count = step.choose_count(learner.order.steps_per_epoch - first)
+            left_in_run = learner.total_steps - learner.step
+            count = step.choose_count(learner.order.steps_per_epoch - first, left_in_run)
             step.run(batches[first : first + count], learner.next_rates(count))
             learner.step += count
             learner.epoch_step += count

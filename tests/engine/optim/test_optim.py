@@ -41,6 +41,30 @@ def test_every_optimiser_learns_and_follows_the_rate_tensor(name: str) -> None:
             assert torch.equal(old, new)
 
 
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw"])
+def test_a_first_step_that_fp16_leaves_out_changes_nothing(name: str) -> None:
+    torch.manual_seed(0)
+    models = [nn.Linear(8, 4) for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    torch.use_deterministic_algorithms(True)  # fills new memory with NaN
+    try:
+        for model, first in zip(models, (0, 1), strict=True):
+            build = plugins.load_plugin("optim", name).build
+            optimizer = build(model, OptimSpec(torch.tensor(0.1), 0.9, 0.01))
+            for is_infinite in (1.0, 0.0, 0.0)[first:]:
+                model(torch.ones(1, 8)).sum().backward()
+                optimizer.grad_scale, optimizer.found_inf = (
+                    torch.ones(()),
+                    torch.tensor(is_infinite),
+                )
+                optimizer.step()
+                optimizer.zero_grad()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    for one, other in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_muon_updates_are_nearly_orthogonal() -> None:
     muon = plugins.load_plugin("optim", "muon")
     for shape in ((3, 8, 20), (3, 20, 8)):

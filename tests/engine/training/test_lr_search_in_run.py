@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import pytest
-import torch
 
 from fmnist_tui.config.recipes import read_recipe
-from fmnist_tui.engine.device import choose_device
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.engine.step.training_step import TrainingStep
+from fmnist_tui.engine.training.learner import Learner
 from fmnist_tui.protocol.commands import (
     CancelSearch,
     Command,
@@ -41,6 +40,7 @@ from fmnist_tui.protocol.lr_curve import RateRange
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.log import send_command
 from fmnist_tui.util.errors import UserError
+from tests.engine.step.stand_in import use_stand_in
 from tests.engine.support import FOREVER, RICH, Harness, Listener, blobs, config, digest
 
 # No rate at which the loss explodes: the search would end early.
@@ -164,49 +164,31 @@ def test_epoch_figures_exclude_the_search(tmp_path: Path) -> None:
     assert all(event.images <= 96 for event in harness.of(Progress))
 
 
-class CapturedStep:
-    """Replaces a CUDA graph: replays the step, but only on the tensors it was captured with."""
-
-    def __init__(self, step: TrainingStep) -> None:
-        self._step = step
-        self._captured = self._addresses()
-
-    def _addresses(self) -> list[int]:
-        optimizer = self._step.optimizer
-        states = [value for state in optimizer.state.values() for value in state.values()]
-        weights = self._step.model.state_dict().values()
-        return [value.data_ptr() for value in (*states, *weights)]
-
-    def replay(self) -> None:
-        assert self._addresses() == self._captured, "the graph writes to unused tensors"
-        self._step._train_batch()
-
-
 @pytest.mark.parametrize("optimizer", ["sgd", "muon"])
 @pytest.mark.parametrize("at", [0, 2, 7])
 def test_a_step_captured_before_during_or_after_a_search_trains_as_without_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str, at: int
 ) -> None:
-    captures: list[int] = []
+    graphs = use_stand_in(monkeypatch)
+    make_step = Learner.make_step
 
-    def capture(step: TrainingStep) -> None:
-        step._graph = cast(torch.cuda.CUDAGraph, CapturedStep(step))
-        captures.append(step._steps)
-        step._train_batch()
+    def addresses(learner: Learner) -> list[int]:
+        states = [value for state in learner._optimizer.state.values() for value in state.values()]
+        return [value.data_ptr() for value in (*states, *learner.model.state_dict().values())]
 
-    monkeypatch.setattr(TrainingStep, "_warm_up", TrainingStep._train_batch)
-    monkeypatch.setattr(TrainingStep, "_capture", capture)
-    monkeypatch.setattr(
-        "tests.engine.support.choose_device",
-        lambda config: replace(choose_device(config), cuda_graph=True),
-    )
+    def remember(learner: Learner, *arguments: Any, **words: Any) -> TrainingStep:
+        monkeypatch.setattr(graphs, "addresses", partial(addresses, learner))
+        return make_step(learner, *arguments, **words)
+
+    monkeypatch.setattr(Learner, "make_step", remember)
     plain, _ = train_with_commands(tmp_path / "plain", optimizer=optimizer)
     with_search, harness = train_with_commands(
         tmp_path / "searched", FIND, at=at, optimizer=optimizer
     )
-    assert harness.trainer._step.is_captured and len(harness.of(LrProbed)) == SHORT.steps
+    assert len(harness.of(LrProbed)) == SHORT.steps
     # Once per run, and once for the search if the training step was not yet captured.
-    assert captures == [3] * (3 if at < 3 else 2)
+    captures = [call for call in graphs.calls if call.startswith("capture")]
+    assert len(captures) == (3 if at < 3 else 2)
     assert with_search == plain
 
 

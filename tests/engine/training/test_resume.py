@@ -54,7 +54,7 @@ def train_with_stops(folder: Path, interruptions: list[int], **values: object) -
             harness.learner.restore(payload, manifest.file)
 
         def on_tick(harness: Harness = harness, stop_at: int | None = stop_at) -> None:
-            if harness.learner.step == stop_at:
+            if stop_at is not None and harness.learner.step >= stop_at:
                 harness.inbox.send(Stop(time.time()))
 
         harness.trainer.commands.on_tick = on_tick
