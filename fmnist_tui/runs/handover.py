@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -37,26 +40,36 @@ POLL_SECONDS = 0.1
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
 
 
+# The exit status of one of its processes, as torchrun prints it; negative for a signal.
+_TORCHRUN_CODE = re.compile(r"^\s*exitcode\s*: (-?\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a process that runs this program is started: in `engine/distributed/launch.py`, as
+    several processes."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+ALONE = Launch(tuple(program_command()))
+
 # The run that the process with this ID has started, or None if it has not yet.
 FindRun = Callable[[int], RunFolder | None]
 
 
 def resume_detached(
-    folder: RunFolder,
-    data_dir: Path,
-    plan: str = "",
-    *,
-    settings: Iterable[str] = (),
-    seconds: float = START_SECONDS,
+    folder: RunFolder, data_dir: Path, plan: str = "", *, seconds: float = START_SECONDS
 ) -> int:
     """Resume the run from its last checkpoint in a detached process; returns its id once it
     trains. A UserError says that it does not, or not within `seconds`; 0 does not wait.
 
     The run's lock must be free. `plan` is the plan that the run is a step of, as JSON: the
-    process continues with the rest of it too. `settings` are the flags of settings that change.
-    Its output is appended to the run's `output.log`.
+    process continues with the rest of it too. Its output is appended to the run's
+    `output.log`.
     """
-    options = [f"--resume={folder.path.absolute()}", *_folder_options(folder, data_dir), *settings]
+    options = [f"--resume={folder.path.absolute()}", *_folder_options(folder, data_dir)]
     if plan:
         options.append(_save_plan(folder, plan))
     find_run = run_finder(folder.path.absolute().parent, folder)
@@ -105,17 +118,20 @@ def _save_plan(folder: RunFolder, plan: str) -> str:
 def run_finder(runs_dir: Path, resumed: RunFolder | None) -> FindRun:
     """Make a FindRun, for a process that resumes a run or starts one in `runs_dir`.
 
-    Call this before the process starts: runs and events that exist by then are not its own."""
+    Call this before the process starts: runs and events that exist by then are not its own. A
+    process that torchrun is has others train the run."""
+    family: set[int] = set()
     offset = 0
     existing = set() if resumed else {folder.name for folder in list_run_folders(runs_dir)}
     if resumed is not None and resumed.events.exists():
         offset = resumed.events.stat().st_size
 
     def find_run(pid: int) -> RunFolder | None:
-        process = (socket.gethostname(), pid)
+        family.update(_process_family(pid))
+        host = socket.gethostname()
         for folder in [resumed] if resumed else list_run_folders(runs_dir):
             if folder.name not in existing and any(
-                isinstance(event, RunStarted) and (event.host, event.pid) == process
+                isinstance(event, RunStarted) and event.host == host and event.pid in family
                 for event in EventReader(folder.events, offset).read()
             ):
                 return folder
@@ -134,7 +150,7 @@ def wait_for_run(
     """The run of a detached process once it has started, or None after `is_enough`; `on_line`
     gets what the process prints. The error lines of a process that ends instead are the error."""
     errors: list[str] = []
-    last = "without any output"
+    last, code = "without any output", None
     while not is_enough():
         # Checked first, so that all the process did before it ended is seen.
         is_alive = has_process(process)
@@ -143,13 +159,37 @@ def wait_for_run(
             return folder
         for last in output.read_lines():
             if last.startswith(ERROR_PREFIX):
-                errors.append(last.removeprefix(ERROR_PREFIX))
-            else:
+                # Of several processes each may say the same.
+                if (error := last.removeprefix(ERROR_PREFIX)) not in errors:
+                    errors.append(error)
+            elif not errors:
+                # After an error torchrun only tells that it has seen it.
                 on_line(last)
+            # The last is that of the process which failed first.
+            code = _TORCHRUN_CODE.search(last) or code
         if not is_alive:
-            raise UserError("\n".join(errors) or f"the run's process ended: {safe_text(last)}")
+            ended = f"the run's process ended: {safe_text(last)}"
+            if code is not None:
+                by = (
+                    f"by signal {code[1][1:]}"
+                    if code[1].startswith("-")
+                    else f"with status {code[1]}"
+                )
+                ended = f"a process of the run has ended {by}"
+            raise UserError("\n".join(errors) or ended)
         time.sleep(POLL_SECONDS)
     return None
+
+
+def _process_family(process: int) -> set[int]:
+    """The process, and those that it has started."""
+    import psutil
+
+    try:
+        children = psutil.Process(process).children(recursive=True)
+    except psutil.Error:
+        return {process}
+    return {process, *(child.pid for child in children)}
 
 
 def has_process(process: int) -> bool:
@@ -162,11 +202,12 @@ def has_process(process: int) -> bool:
         return False
 
 
-def start_detached(arguments: list[str], output: HandoverOutput) -> int:
+def start_detached(arguments: list[str], output: HandoverOutput, launch: Launch = ALONE) -> int:
     """Run this program in a detached process; returns its id."""
     try:
         shell = subprocess.run(
-            ["/bin/sh", "-c", _SHELL, "sh", *program_command(), *arguments],
+            ["/bin/sh", "-c", _SHELL, "sh", *launch.command, *arguments],
+            env={**os.environ, **launch.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=output.descriptor,
@@ -177,6 +218,50 @@ def start_detached(arguments: list[str], output: HandoverOutput) -> int:
         return int(shell.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise UserError(f"cannot start a process for the run: {format_error(error)}") from error
+
+
+class DetachedTraining:
+    """A `train` command in a detached process, and the runs that it makes one after another."""
+
+    def __init__(
+        self,
+        arguments: list[str],
+        runs_dir: Path,
+        resumed: RunFolder | None = None,
+        launch: Launch = ALONE,
+    ) -> None:
+        self._runs_dir, self._find_run = runs_dir, run_finder(runs_dir, resumed)
+        if resumed is not None:
+            self.output = HandoverOutput.for_run(resumed)
+        else:
+            self.output = HandoverOutput.temporary(runs_dir)
+        try:
+            self.process = start_detached(arguments, self.output, launch)
+        except UserError:
+            self.output.close()
+            raise
+
+    def await_run(
+        self, is_enough: Callable[[], bool], on_line: Callable[[str], None] = lambda _: None
+    ) -> RunFolder | None:
+        """Wait for the next run, as `wait_for_run` does."""
+        folder = wait_for_run(self.process, self._find_run, self.output, is_enough, on_line)
+        if folder is not None:
+            self.output.move_to(folder)
+            self._find_run = run_finder(self._runs_dir, None)
+        return folder
+
+    @property
+    def is_alive(self) -> bool:
+        return has_process(self.process)
+
+    def stop(self) -> None:
+        """Have the process end in an orderly way."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process, signal.SIGTERM)
+
+    def close(self) -> None:
+        self.output.close()
 
 
 class HandoverOutput:
@@ -233,6 +318,9 @@ class HandoverOutput:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         if self._is_temporary:
             self.path.unlink(missing_ok=True)
         os.close(self.descriptor)

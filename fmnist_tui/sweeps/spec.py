@@ -179,6 +179,9 @@ def parse(
     if not base.val_fraction:
         why = "validation decides which trial is best: must be above 0"
         problems.append(ConfigProblem("val_fraction", base.val_fraction, why))
+    if base.devices > 1:
+        why = "a trial has one device: must be 1 (--workers N trains N trials at the same time)"
+        problems.append(ConfigProblem("devices", base.devices, why))
     promote, more = _parse_promote(document.get("promote", {}), base, document["space"])
     problems += more
     if problems:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -20,7 +21,7 @@ from fmnist_tui.config.notifications import BELL, NOTIFICATION
 from fmnist_tui.config.plans import Plan, first_run
 from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.config.run_config import RunConfig
-from fmnist_tui.engine.run import failures
+from fmnist_tui.engine.distributed.launch import plan_configs
 from fmnist_tui.protocol.commands import Command
 from fmnist_tui.protocol.events import LRFIND, SWEEP
 from fmnist_tui.protocol.run_state import RunState
@@ -38,6 +39,7 @@ from fmnist_tui.tui.command_palette import ActionPalette, PaletteCommands
 from fmnist_tui.tui.context import Tab
 from fmnist_tui.tui.followed_run import FollowedRun
 from fmnist_tui.tui.help import help_dialog
+from fmnist_tui.tui.jobs.apart import single_step, train_apart
 from fmnist_tui.tui.jobs.job_manager import JobManager
 from fmnist_tui.tui.jobs.plan_runner import PlanRunner
 from fmnist_tui.tui.jobs.screen import JobsScreen
@@ -191,30 +193,31 @@ class Dashboard(ToastApp):
         self._followed.show(feed)
 
     def start_run(self, config: RunConfig, heading: str = "") -> bool:
-        """Start a run in this process; `heading` is its place in a plan. False if that failed."""
+        """Start a run; `heading` is its place in a plan. False if that failed."""
+        if config.devices > 1:
+            return self.start_plan(single_step(config))
         return self._followed.start(lambda: self.app_state.session.train(config), heading)
 
     def start_lr_search(self, config: RunConfig) -> bool:
-        """Start a learning-rate search in this process, as a run of its own."""
+        """Start a learning-rate search in this process, as a run of its own, on one device."""
+        config = config.changed(devices=1)
         return self._followed.start(lambda: self.app_state.session.find_lr(config))
 
     def start_plan(self, plan: Plan) -> bool:
         """Start the runs of a plan, one after another. False if the first could not be started."""
+        configs = plan_configs(plan)
+        if any(config.devices > 1 for config in configs):
+            start = partial(train_apart, self.app_state, plan)
+            return self._followed.start_apart(start, configs[0], plan.heading)
         return self.plan_runner.start(plan)
 
     def resume_run(self, folder: RunFolder, config: RunConfig, state: RunState) -> bool:
-        """Resume a run in this process, or in one of its own if the GPU has failed in this one;
-        `state` is its state so far."""
-        if failures.refuses_gpu(config.device):
-            self._followed.resume_detached(folder, config)
-            return True
-        return self._followed.start(
-            lambda: self.app_state.session.resume(folder, config), state=state
-        )
+        """Resume a run; `state` is its state so far."""
+        return self._followed.resume(folder, config, state)
 
     def fork_run(self, folder: RunFolder, checkpoint: str, config: RunConfig) -> bool:
-        """Start a new run in this process from a checkpoint of another."""
-        return self._followed.start(lambda: self.app_state.session.fork(folder, checkpoint, config))
+        """Start a new run from a checkpoint of another."""
+        return self._followed.fork(folder, checkpoint, config)
 
     def follow_run(self, folder: RunFolder) -> None:
         """Follow a run on disk, which another process may be training."""

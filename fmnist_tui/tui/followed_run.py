@@ -6,20 +6,20 @@ import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from textual.notifications import SeverityLevel
 from textual.worker import Worker
 
-from fmnist_tui.config.recipes import read_recipe
 from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.engine.run import failures
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.protocol.commands import Command
 from fmnist_tui.protocol.events import DETACHED, FAILED, RunEnded
 from fmnist_tui.protocol.run_state import RunState
-from fmnist_tui.runs import handover
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.context import DashboardContext
+from fmnist_tui.tui.jobs.apart import fork_apart, resume_apart
+from fmnist_tui.tui.state.background_run import BackgroundRun
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import format_duration
@@ -35,7 +35,6 @@ class FollowedRun:
         self._reported_error = ""
         self._changed_at, self._has_stalled = time.monotonic(), False
         self._opening: Worker[None] | None = None
-        self._resuming: Worker[None] | None = None
 
     def show(self, feed: RunFeed | None) -> None:
         """Follow another run: Train and the bar above every screen show it."""
@@ -61,21 +60,39 @@ class FollowedRun:
         self.show(RunFeed.of(training, state, heading))
         return True
 
-    def resume_detached(self, folder: RunFolder, config: RunConfig) -> None:
-        """Resume a run in a detached process and follow it there; a toast says if that fails."""
-        if self._resuming is None or self._resuming.is_finished:
-            resume = partial(self._resume_detached, folder, config)
-            self._resuming = self._context.run_worker(resume, group="resume")
+    def resume(self, folder: RunFolder, config: RunConfig, state: RunState) -> bool:
+        """Resume a run: in this process if it has one device, and its GPU has not failed here."""
+        has_failed = failures.refuses_gpu(config.device)
+        if has_failed:
+            why = "the GPU has failed in this process"
+            self._context.notify(f"{why}: {safe_text(folder.name)} is resumed in one of its own")
+        if has_failed or config.devices > 1:
+            return self.start_apart(partial(resume_apart, self._app_state, folder, config), config)
+        session = self._app_state.session
+        return self.start(lambda: session.resume(folder, config), state=state)
 
-    async def _resume_detached(self, folder: RunFolder, config: RunConfig) -> None:
-        why = "the GPU has failed in this process"
-        self._context.notify(f"{why}: {safe_text(folder.name)} is resumed in one of its own")
+    def fork(self, parent: RunFolder, checkpoint: str, config: RunConfig) -> bool:
+        """Start a new run from a checkpoint of another: in this process if it has one device."""
+        if config.devices > 1:
+            start = partial(fork_apart, self._app_state, parent, checkpoint, config)
+            return self.start_apart(start, config)
+        session = self._app_state.session
+        return self.start(lambda: session.fork(parent, checkpoint, config))
+
+    def start_apart(
+        self, start: Callable[[], BackgroundRun], config: RunConfig, heading: str = ""
+    ) -> bool:
+        """Start a run in processes of its own, and follow it. False if that is not possible."""
+        if self._app_state.is_training:
+            self._context.notify("a run is in progress: start the next when it has ended", "error")
+            return False
         try:
-            await asyncio.to_thread(_resume_detached, folder, self._app_state.data_dir, config)
+            background = start()
         except UserError as error:
             self._context.notify(str(error), "error")
-        else:
-            self.open(folder)
+            return False
+        self.show(RunFeed.starting(background, config, heading))
+        return True
 
     def open(self, folder: RunFolder) -> None:
         """Follow a run on disk, which another process may be training."""
@@ -89,7 +106,9 @@ class FollowedRun:
             return
         self._opening = self._context.run_worker(partial(self._open, folder), group="follow")
 
-    async def _open(self, folder: RunFolder) -> None:
+    async def _open(
+        self, folder: RunFolder, background: BackgroundRun | None = None, heading: str = ""
+    ) -> None:
         try:
             opened = await asyncio.to_thread(RunFeed.open, folder)
         except UserError as error:
@@ -97,7 +116,20 @@ class FollowedRun:
             return
         # A training that was started in the meantime stays.
         if not self._app_state.is_training:
+            opened.background, opened.heading = background, heading
             self.show(opened)
+
+    def _open_begun(self, feed: RunFeed) -> None:
+        """Follow the next run of the processes that were started for this one, once it begins."""
+        background = feed.background
+        if (
+            background is not None
+            and background.begun
+            and (feed.folder is None or feed.state.end is not None)
+        ):
+            folder, heading = background.begun.popleft()
+            work = partial(self._open, folder, background, heading)
+            self._opening = self._context.run_worker(work, group="follow")
 
     def send(self, command: Command) -> bool:
         """Send a command to the run. False if it is not running, which a toast says."""
@@ -117,6 +149,7 @@ class FollowedRun:
         feed = self._app_state.feed
         if feed is None:
             return
+        self._open_begun(feed)
         if feed.drain():
             self._changed_at, self._has_stalled = time.monotonic(), False
             self._context.run_updated.publish(feed)
@@ -147,9 +180,3 @@ class FollowedRun:
                 self._context.attract(f"{feed.name} {end.outcome}")
             if feed.folder is not None:
                 self._context.selection_changed.publish(self._app_state.selected_run)
-
-
-def _resume_detached(folder: RunFolder, data_dir: Path, config: RunConfig) -> None:
-    changes = config.differences(read_recipe(folder.config).config())
-    settings = [f"--{name.replace('_', '-')}={value}" for name, (value, _) in changes.items()]
-    handover.resume_detached(folder, data_dir, settings=settings)

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,13 +20,14 @@ from fmnist_tui.config.notifications import load_notifications
 from fmnist_tui.config.plans import EnsembleStep, Plan
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.session.session import Session
-from fmnist_tui.protocol.commands import Detach
+from fmnist_tui.protocol.commands import Detach, Stop
 from fmnist_tui.protocol.events import DETACHED, FAILED, FINISHED
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.sweeps.storage import VARIABLE as STORAGE
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.screens.data.loading import SKETCHES
 from fmnist_tui.tui.state.app_state import AppState, QuitMode
+from fmnist_tui.tui.state.background_run import BackgroundRun
 from fmnist_tui.tui.state.dataset_load import DatasetFetch
 from fmnist_tui.tui.state.job import STOP_SECONDS, end_all
 from fmnist_tui.tui.state.run_feed import RunFeed
@@ -39,6 +41,7 @@ from fmnist_tui.util.paths import settings_dir
 from fmnist_tui.util.text import safe_text, strip_style
 
 LOG_LINES = 2000
+POLL_SECONDS = 0.1
 
 
 def open_dashboard(
@@ -228,6 +231,8 @@ def _finish_run(app_state: AppState) -> None:
         end_all(app_state.jobs_to_end)
     feed = app_state.feed
     training = feed.training if feed is not None else None
+    if feed is not None and feed.background is not None:
+        _leave_background(app_state, feed, feed.background)
     if feed is None or training is None:
         return
     if not training.is_done:
@@ -267,6 +272,45 @@ def _finish_run(app_state: AppState) -> None:
     else:
         steps = format_count(len(plan.steps), "step")
         _print(f"{plan.recipe}: {plan.remaining - 1} of {steps} skipped")
+
+
+def _leave_background(app_state: AppState, feed: RunFeed, background: BackgroundRun) -> None:
+    """Stop a run that is in processes of its own, or say how to see it again."""
+    feed.drain()
+    if not feed.is_live:
+        return
+    try:
+        if app_state.stops_background:
+            _print(f"{feed.name}: saving …")
+            feed.send(Stop(time.time(), "the dashboard quit"))
+            _await_end(feed)
+            if feed.state.end is not None and feed.folder is not None:
+                _print(f"{feed.name} {feed.state.end.outcome}: {feed.folder.path}")
+            return
+        if feed.folder is None:
+            _print("the run is starting …")
+            background.wait(_start_seconds(app_state))
+        begun = feed.folder or background.first
+        if begun is not None:
+            _print(f"{begun.name} goes on; `fmnist-tui attach {begun.id}` shows it")
+        elif background.error:
+            _print(f"the run has not begun: {background.error}")
+            app_state.exit_code = 1
+        else:
+            _print(f"process {background.process} starts the run; `fmnist-tui attach` shows it")
+    except UserError as error:
+        _print(f"{feed.name}: {error}")
+        app_state.exit_code = app_state.exit_code or 1
+    except KeyboardInterrupt:
+        _print(f"{feed.name} is still being saved")
+        app_state.exit_code = 130
+
+
+def _await_end(feed: RunFeed) -> None:
+    """Wait until no process trains the run."""
+    while feed.is_live:
+        feed.drain()
+        time.sleep(POLL_SECONDS)
 
 
 def _hand_over_rest(app_state: AppState, plan: Plan, folder: RunFolder) -> None:

@@ -38,6 +38,20 @@ class QuitFlow:
                 ],
             )
             mode = _MODES.get(await self._context.ask(dialog) or "")
+        elif self._is_in_background:
+            dialog = QuitDialog(
+                "Training runs in the background: go on, stop or stay",
+                "It was started in processes of its own, which do not end with the dashboard.",
+                [
+                    Choice("g", "go on", "it continues without a terminal"),
+                    Choice("s", "stop", "save a checkpoint and end the run"),
+                    Choice("x", "stay", "do not quit"),
+                ],
+            )
+            answer = await self._context.ask(dialog)
+            if answer not in ("g", "s"):
+                return
+            self._app_state.stops_background = answer == "s"
         if mode is not None:
             await self._quit_after_jobs(mode, code)
 
@@ -98,6 +112,12 @@ class QuitFlow:
                 return
             self._app_state.jobs_to_end = running if answer == "e" else []
         self._context.quit_now(mode, code)
+
+    @property
+    def _is_in_background(self) -> bool:
+        """Whether the followed run is in processes that this dashboard has started for it."""
+        feed = self._app_state.feed
+        return feed is not None and feed.background is not None and feed.is_live
 
     @property
     def _is_searching(self) -> bool:

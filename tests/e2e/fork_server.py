@@ -165,6 +165,13 @@ class ForkServer:
         script = Path(__file__).with_name("lend_terminal.py")
         return [sys.executable, "-SE", str(script), path, str(folder)]
 
+    def torchrun_command(self, environment: dict[str, str]) -> list[str]:
+        """What stands in for `python` where it starts torchrun or the program."""
+        with self._lock:
+            path = self._start_server(environment)
+        script = Path(__file__).with_name("forked_torchrun.py")
+        return [sys.executable, "-SE", str(script), path]
+
     def run(
         self, arguments: tuple[str, ...], environment: dict[str, str]
     ) -> subprocess.CompletedProcess[str]:

@@ -11,9 +11,11 @@ from fmnist_tui.cli.support.processes import take_part
 from fmnist_tui.config import recipes
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.engine.distributed.launch import choose_launch, plan_configs
 from fmnist_tui.engine.distributed.place import Place
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.runs.folder import RunFolder
+from fmnist_tui.runs.handover import ALONE
 from fmnist_tui.runs.jsonl_reader import replay
 from fmnist_tui.runs.listing import resolve, summarise_run
 from fmnist_tui.util.errors import UsageError, UserError
@@ -63,12 +65,18 @@ def run(args: argparse.Namespace) -> int:
         )
     else:
         plan = run_plan.build_plan(options.load_recipe(args), args)
+    first = [config] if resumed is not None or parent is not None else []
+    launch = choose_launch([*first, *plan_configs(plan)])
     if args.detach:
         if Place.from_environment().is_several:
             raise UsageError("--detach does not go with torchrun: put torchrun in the background")
         from fmnist_tui.cli.support.detached import train_detached
 
-        return train_detached(args, resumed, parent, plan)
+        return train_detached(args, resumed, parent, plan, launch)
+    if launch is not ALONE:
+        from fmnist_tui.cli.support.apart import train_apart
+
+        return train_apart(args, resumed, parent, plan, launch)
     with options.open_session(args) as session:
         if resumed is not None:
             steps = _resume(session, resumed, config, plan)

@@ -4,47 +4,38 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import shlex
-import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from fmnist_tui.cli.support import console, options
 from fmnist_tui.cli.support.follow import defer_signals, exit_status
 from fmnist_tui.config.plans import Plan
 from fmnist_tui.runs.folder import RunFolder
-from fmnist_tui.runs.handover import (
-    POLL_SECONDS,
-    HandoverOutput,
-    has_process,
-    run_finder,
-    start_detached,
-    wait_for_run,
-)
+from fmnist_tui.runs.handover import POLL_SECONDS, DetachedTraining, Launch
 
 STOP_SECONDS = 30.0
 
 
 def train_detached(
-    args: argparse.Namespace, resumed: RunFolder | None, parent: RunFolder | None, plan: Plan
+    args: argparse.Namespace,
+    resumed: RunFolder | None,
+    parent: RunFolder | None,
+    plan: Plan,
+    launch: Launch,
 ) -> int:
     """Do what `train` was asked to do in a process of its own; 0 once the run has started."""
-    runs_dir = options.runs_dir(args).absolute()
-    find_run = run_finder(runs_dir, resumed)
-    with (
-        defer_signals() as received,
-        HandoverOutput.for_run(resumed)
-        if resumed
-        else HandoverOutput.temporary(runs_dir) as output,
-    ):
-        pid = start_detached(_command(args, runs_dir, resumed, parent), output)
-        folder = wait_for_run(pid, find_run, output, lambda: bool(received), console.note)
-        if folder is None:
-            _stop(pid)
-            console.note("stopped before the run started")
-            return exit_status(received)
-        output.move_to(folder)
+    command = train_command(args, resumed, parent)
+    with defer_signals() as received:
+        training = DetachedTraining(command.words, command.runs_dir, resumed, launch)
+        with contextlib.closing(training):
+            folder = training.await_run(lambda: bool(received), console.note)
+            if folder is None:
+                _stop(training)
+                console.note("stopped before the run started")
+                return exit_status(received)
+    pid = training.process
     if args.json:
         console.print_json({"run": folder.name, "path": str(folder.path), "pid": pid})
         return 0
@@ -58,25 +49,35 @@ def train_detached(
     return 0
 
 
-def _command(
-    args: argparse.Namespace, runs_dir: Path, resumed: RunFolder | None, parent: RunFolder | None
-) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class TrainCommand:
+    """The words of a `train` command for another process, and the runs folder in them."""
+
+    words: list[str]
+    runs_dir: Path
+
+
+def train_command(
+    args: argparse.Namespace, resumed: RunFolder | None, parent: RunFolder | None
+) -> TrainCommand:
+    """What `train` was asked to do, for a process that may be in another folder."""
+    runs_dir = options.runs_dir(args).absolute()
     values = {
         "runs": runs_dir,
         "data": options.data_dir(args).absolute(),
         "config": args.config,
+        "plan": args.plan,
         "resume": resumed.path.absolute() if resumed else None,
         "fork": parent.path.absolute() if parent else None,
         "checkpoint": args.checkpoint,
         **options.raw_settings(args),
     }
     recipe = [args.recipe_name] if args.recipe_name else []
-    return ["train", *recipe, *options.format_flags(values)]
+    return TrainCommand(["train", *recipe, *options.format_flags(values)], runs_dir)
 
 
-def _stop(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
+def _stop(training: DetachedTraining) -> None:
+    training.stop()
     deadline = time.monotonic() + STOP_SECONDS
-    while has_process(pid) and time.monotonic() < deadline:
+    while training.is_alive and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)

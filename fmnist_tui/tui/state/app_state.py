@@ -93,6 +93,8 @@ class AppState:
     jobs: list[BackgroundJob] = field(default_factory=list)
     # The jobs that the dashboard ends when it quits.
     jobs_to_end: list[BackgroundJob] = field(default_factory=list)
+    # Whether quitting stops the followed run, which is in processes of its own.
+    stops_background: bool = False
     exit_code: int = 0
     # What the terminal does when a run ends, and when one stalls.
     notifications: Notifications = field(default_factory=Notifications)

@@ -22,6 +22,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import EventReader
 from fmnist_tui.runs.lock import LockHolder, find_holder
 from fmnist_tui.runs.log import send_command
+from fmnist_tui.tui.state.background_run import BackgroundRun
 from fmnist_tui.util.errors import UserError, format_error
 from fmnist_tui.util.text import safe_text
 
@@ -37,6 +38,8 @@ class RunFeed:
     def __init__(self, state: RunState | None = None) -> None:
         self.state = state or RunState()
         self.training: Training | None = None
+        # The processes of its own that this dashboard has started for it.
+        self.background: BackgroundRun | None = None
         self.config: RunConfig | None = None
         self.load_steps: deque[LoadStep] = deque(maxlen=200)
         self.record_error = ""
@@ -62,6 +65,13 @@ class RunFeed:
         feed.state.expect_session()
         feed._earlier_sessions = feed.state.sessions
         feed.training, feed.config, feed._folder = training, training.config, training.folder
+        return feed
+
+    @classmethod
+    def starting(cls, background: BackgroundRun, config: RunConfig, heading: str = "") -> RunFeed:
+        """A run whose processes are being started: it has no folder yet."""
+        feed = cls()
+        feed.background, feed.config, feed.heading = background, config, heading
         return feed
 
     @classmethod
@@ -104,8 +114,14 @@ class RunFeed:
 
     @property
     def is_live(self) -> bool:
-        """Whether a process trains the run now."""
-        return self.holder is not None or (self.training is not None and not self.training.is_done)
+        """Whether a process trains the run now, or is being started."""
+        if self.training is not None:
+            return not self.training.is_done
+        return self.holder is not None or self._is_starting
+
+    @property
+    def _is_starting(self) -> bool:
+        return self._folder is None and self.background is not None and self.background.is_waiting
 
     @property
     def has_started(self) -> bool:
@@ -120,6 +136,8 @@ class RunFeed:
             # Why a run has failed is in its record.
             if error is not None and not (self.has_started and self.state.end_reason == FAILED):
                 return str(error) if isinstance(error, UserError) else format_error(error)
+        if self.background is not None and self._folder is None:
+            return self.background.error
         return self.record_error
 
     @property
@@ -138,6 +156,10 @@ class RunFeed:
 
     def send(self, command: Command) -> None:
         """Send a command to the run, in this process or another."""
+        if self.background is not None and self._folder is None:
+            if not isinstance(command, Stop):
+                raise UserError("its processes are starting: that works once it trains")
+            self.background.stop()
         self._is_stopping = self._is_stopping or isinstance(command, Stop)
         if self.training is not None:
             self.training.send(command)
@@ -162,7 +184,9 @@ class RunFeed:
 
     def _drain_file(self) -> bool:
         if self._tail is None:
-            return False
+            ended = not self.is_live
+            changed, self._ended = ended != self._ended, ended
+            return changed
         changed = self._check_folder()
         try:
             events = self._tail.read(_MAX_LINES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -24,10 +24,10 @@ from fmnist_tui.protocol.commands import (
     Stop,
 )
 from fmnist_tui.protocol.events import Alert, Changed, Glance
-from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.tui.app import Dashboard
 from fmnist_tui.tui.base.dialogs import Choice, ChoiceDialog, PickerDialog, QuitDialog
 from fmnist_tui.tui.base.key_bar import KeyBar
+from fmnist_tui.tui.jobs import apart
 from fmnist_tui.tui.screens.train.form import Form
 from fmnist_tui.tui.screens.train.log import LogPane
 from fmnist_tui.tui.screens.train.next_run import NextRunPane
@@ -698,19 +698,19 @@ async def test_after_the_gpu_has_failed_a_run_is_resumed_in_a_process_of_its_own
     # one that the user has changed since
     feed.config = feed.config.changed(device="auto", epochs=9)
     monkeypatch.setattr(failures, "_failed", [failures.GpuFailed("CUDA error: a fault")])
-    resumed: list[tuple[RunFolder, list[str]]] = []
+    resumed: list[list[str]] = []
 
-    def resume_detached(folder: RunFolder, _: Path, *, settings: list[str]) -> int:
-        resumed.append((folder, settings))
-        return 1
+    def resume(words: list[str], *_: object) -> NoReturn:
+        resumed.append(words)
+        raise UserError("it does not train")
 
-    monkeypatch.setattr("fmnist_tui.runs.handover.resume_detached", resume_detached)
+    monkeypatch.setattr(apart, "DetachedTraining", resume)
     async with open_dashboard("train") as (dashboard, pilot):
         await pilot.pause()
         assert "u goes on in a new process" in " ".join(text_of(dashboard, RunProgress).split())
         await pilot.press("u")
         await wait_until(pilot, lambda: bool(resumed))
-    assert resumed[0][0] == folder and "--epochs=9" in resumed[0][1]
+    assert f"--resume={folder.path}" in resumed[0] and "--epochs=9" in resumed[0]
 
 
 async def test_hidden_panes_are_complete_when_they_are_shown(

@@ -138,6 +138,7 @@ def test_an_invalid_search_space_is_reported_in_one_line(text: str, line: str) -
         ("[promote]\nepochs = 0\n", "promote.epochs = 0: must be a whole number from 1"),
         ("[spaec.lr]\nlow = 1\n", "spaec = {.*}: unknown key in a sweep file; did you mean"),
         ("[run]\nval_fraction = 0.0\n", "val_fraction = 0.0: validation decides which trial"),
+        ("[run]\ndevices = 2\n", "devices = 2: a trial has one device"),
         ("[run]\nepocs = 3\n", "epocs = 3: no such setting; did you mean"),
         ("[run]\nlimit = 70000\n", "limit = 70000: fashion leaves 50,000 training images"),
     ],

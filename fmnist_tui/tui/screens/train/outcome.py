@@ -14,7 +14,7 @@ from fmnist_tui.protocol.validation import find_validation
 from fmnist_tui.tui.key_names import key_name
 from fmnist_tui.tui.state.run_feed import RunFeed
 from fmnist_tui.tui.widgets.run_status import status_mark
-from fmnist_tui.util.formatting import format_duration, format_percent_margin
+from fmnist_tui.util.formatting import format_count, format_duration, format_percent_margin
 from fmnist_tui.util.text import safe_text
 
 
@@ -128,6 +128,8 @@ def describe_preparation(feed: RunFeed) -> str:
         doing = _describe_load(step)
     elif feed.is_own:
         doing = "starting the engine"
+    elif feed.folder is None and feed.config is not None:
+        doing = f"starting {format_count(feed.config.devices, 'process', 'processes')}"
     else:
         doing = f"in {feed.holder}" if feed.holder is not None else "in another process"
     before = feed.state.started
