@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from fmnist_tui.data.fingerprint import Fingerprint
 from fmnist_tui.data.folders import folder_dataset
 from fmnist_tui.data.idx import idx_folder, published_datasets
 from fmnist_tui.data.load_progress import OnStep
+from fmnist_tui.data.loaded import LoadedDatasets
 from fmnist_tui.data.sketches import sketch_dataset
 from fmnist_tui.data.sources.source_chain import has_all_files
 from fmnist_tui.data.unsplit import LabelledImages, LoadRequest, UnsplitDataset
@@ -28,6 +29,16 @@ if TYPE_CHECKING:
     from fmnist_tui.config.run_config import RunConfig
 
 Loader = Callable[[LoadRequest], UnsplitDataset]
+
+# What changes when the files of a dataset do
+_STAMPS: dict[Loader, Callable[[LoadRequest], Hashable]] = {
+    published_datasets.load: published_datasets.stamp,
+    published_datasets.load_both: published_datasets.stamp_both,
+    folder_dataset.load: folder_dataset.stamp,
+    idx_folder.load: idx_folder.stamp,
+    sketch_dataset.load: lambda _: "",
+}
+_LOADED = LoadedDatasets()
 
 _LOADERS: dict[str, Loader] = {
     **dict.fromkeys(published_datasets.SETS, published_datasets.load),
@@ -80,7 +91,8 @@ def load_dataset(
     cancel: threading.Event | None = None,
     fetch: bool = True,
 ) -> Dataset:
-    """Load `dataset`; download it if needed, and if `fetch` allows it.
+    """Load `dataset`; download it if needed, and if `fetch` allows it. If it has been loaded
+    before, and its files have not changed since, it is the same object again.
 
     Validation is split off the training images by `split_seed` alone: `classes` and `limit`
     select among the images afterwards. `classes` are renumbered in the given order; `limit`
@@ -90,7 +102,28 @@ def load_dataset(
         dataset, data_dir, input_size, colour, sketch_seed, split_seed, on_step, cancel, fetch
     )
     loader = _loader(dataset)
-    if loader is not folder_dataset.load and (input_size != dataset_catalog.IMAGE_SIDE or colour):
+
+    def load() -> Dataset:
+        return _load(loader, request, val_fraction, classes, limit)
+
+    try:
+        stamp = _STAMPS[loader](request)
+    except (OSError, UserError):
+        return load()  # which says what is missing, or fetches it
+    key = (dataset, data_dir, val_fraction, split_seed, classes, limit, input_size, colour)
+    return _LOADED.get((*key, sketch_seed), stamp, load)
+
+
+def _load(
+    loader: Loader,
+    request: LoadRequest,
+    val_fraction: float,
+    classes: tuple[int, ...] | None,
+    limit: int | None,
+) -> Dataset:
+    dataset, input_size, split_seed = request.name, request.input_size, request.split_seed
+    is_as_published = input_size == dataset_catalog.IMAGE_SIDE and not request.colour
+    if loader is not folder_dataset.load and not is_as_published:
         raise UserError(
             f"{safe_text(dataset)} is 28×28 and grey: "
             "only folder: datasets have other sizes or colour"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Hashable
+
 import numpy as np
 
 from fmnist_tui.config.dataset_catalog import SPLITS, DatasetInfo
@@ -57,6 +60,16 @@ def load(request: LoadRequest) -> UnsplitDataset:
         cut_by_name,
         decoded.select,
     )
+
+
+def stamp(request: LoadRequest) -> Hashable:
+    """The listing, of the files only a hash of their names, sizes and times."""
+    listing = list_folder(request.path)
+    digest = hashlib.sha256()
+    for entry in listing.entries:
+        digest.update(repr((entry.name, entry.size, entry.mtime_ns)).encode("utf-8", "replace"))
+    others = listing.classes, listing.unreadable, listing.without_classes, listing.beside
+    return digest.digest(), others
 
 
 def _label(

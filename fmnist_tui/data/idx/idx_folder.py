@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 
 import numpy as np
 
 from fmnist_tui.config.dataset_catalog import IMAGE_SIDE, DatasetInfo
 from fmnist_tui.data.dataset import Labels
+from fmnist_tui.data.file_stamps import stamp_file
 from fmnist_tui.data.fingerprint import identify
 from fmnist_tui.data.idx.idx_format import read_idx
 from fmnist_tui.data.idx.idx_set import check_labels
@@ -35,6 +37,14 @@ def load(request: LoadRequest) -> UnsplitDataset:
     names = tuple(map(str, range(classes)))
     info = DatasetInfo(request.name, title, names, len(train), len(test), about=source)
     return UnsplitDataset(info, train, test, source)
+
+
+def stamp(request: LoadRequest) -> Hashable:
+    return stamp_folder(request.path)
+
+
+def stamp_folder(folder: Path) -> Hashable:
+    return tuple(stamp_file(_file(folder, name)) for names in _NAMES for name in names)
 
 
 def _count_classes(labels: Labels, file: Path) -> int:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from pathlib import Path
+
 import numpy as np
 
 from fmnist_tui.config.dataset_catalog import DATASETS
+from fmnist_tui.data.file_stamps import stamp_file
 from fmnist_tui.data.fingerprint import identify
-from fmnist_tui.data.idx.idx_folder import read_folder
+from fmnist_tui.data.idx.idx_folder import read_folder, stamp_folder
 from fmnist_tui.data.idx.mnist_family import EMNIST, FASHION, KMNIST, MNIST, QMNIST
-from fmnist_tui.data.sources.source_chain import load_idx_set
+from fmnist_tui.data.sources.source_chain import find_files, load_idx_set
 from fmnist_tui.data.unsplit import LabelledImages, LoadRequest, UnsplitDataset
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.text import safe_text
@@ -18,6 +22,20 @@ SETS = {idx_set.name: idx_set for idx_set in (FASHION, MNIST, KMNIST, QMNIST, EM
 
 def load(request: LoadRequest) -> UnsplitDataset:
     return _load_set(request.name, request)
+
+
+def stamp(request: LoadRequest) -> Hashable:
+    return _stamp_set(request.name, request.data_dir)
+
+
+def stamp_both(request: LoadRequest) -> Hashable:
+    own_digits = ":" in request.name
+    digits = stamp_folder(request.path) if own_digits else _stamp_set("mnist", request.data_dir)
+    return _stamp_set("fashion", request.data_dir), digits
+
+
+def _stamp_set(name: str, data_dir: Path) -> Hashable:
+    return tuple(map(stamp_file, find_files(SETS[name], data_dir)))
 
 
 def load_both(request: LoadRequest) -> UnsplitDataset:

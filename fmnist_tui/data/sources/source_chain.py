@@ -48,10 +48,19 @@ _LOCK = ".lock"
 
 def has_all_files(idx_set: IdxSet, data_dir: Path, system_root: Path = Path("/")) -> bool:
     """Whether the data folder or a system package has all four files; reads none."""
+    return len(find_files(idx_set, data_dir, system_root)) == len(idx_set.files)
+
+
+def find_files(idx_set: IdxSet, data_dir: Path, system_root: Path = Path("/")) -> list[Path]:
+    """Those of the four files that the data folder or a system package has."""
     folders = [data_dir / idx_set.name]
     if idx_set.package is not None:
         folders.append(system_root / idx_set.package.folder)
-    return all(any(file.find_in(folder) for folder in folders) for file in idx_set.files)
+    found = (
+        next(filter(None, (file.find_in(folder) for folder in folders)), None)
+        for file in idx_set.files
+    )
+    return [path for path in found if path is not None]
 
 
 def load_idx_set(

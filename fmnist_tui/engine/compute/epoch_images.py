@@ -27,19 +27,19 @@ class EpochImages:
 
     def __init__(self, data: DeviceSplit, config: RunConfig, normalisation: Normalisation) -> None:
         self._data, self._seed = data, config.seed
-        self.labels = data.labels
         self._augment = Augment(config, normalisation)
         self._epoch = -1
-        # a split that is not on the device cannot be augmented there
-        self.are_augmented = config.augment_once and data.is_resident
+        # a split that is not on the device, or of which there is no room for a copy, cannot be
+        # augmented there
+        self.are_augmented = config.augment_once and data.is_resident and data.has_room_for_copy
         self._augmented = (
             torch.empty_like(data.slice(0, data.count)) if self.are_augmented else None
         )
         # the images that are mirrored in even epochs; the others are in odd ones
         self._mirrored_first: Tensor | None = None
         if config.flip and config.alternate_flip:
-            self._mirrored_first = _draw_half(data.count, config.seed).to(data.device)
-        self._is_odd = torch.zeros((), dtype=torch.bool, device=data.device)
+            self._mirrored_first = _draw_half(data.count, config.seed).to(data.index_device)
+        self._is_odd = torch.zeros((), dtype=torch.bool, device=data.index_device)
 
     def begin(self, epoch: int, on_tick: Callable[[], None] = lambda: None) -> None:
         """Draw what this epoch draws once; `on_tick` is called every few thousand images."""
@@ -57,16 +57,17 @@ class EpochImages:
                     on_tick()
         self._epoch = epoch
 
-    def gather(self, indices: Tensor) -> Tensor:
-        """Images by index (a tensor on the device), uint8."""
+    def gather(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (uint8) and labels by index, a tensor where the data wants them."""
         if self._augmented is not None:
-            return self._augmented[indices]
-        return self._mirror(self._data.gather(indices), indices)
+            return self._augmented[indices], self._data.labels[indices]
+        images, labels = self._data.gather(indices)
+        return self._mirror(images, indices), labels
 
     def _mirror(self, images: Tensor, indices: Tensor | slice) -> Tensor:
         if self._mirrored_first is None:
             return images
-        is_mirrored = self._mirrored_first[indices] ^ self._is_odd
+        is_mirrored = (self._mirrored_first[indices] ^ self._is_odd).to(images.device)
         return torch.where(is_mirrored.view(-1, 1, 1, 1), images.flip(-1), images)
 
 

@@ -24,7 +24,6 @@ from fmnist_tui.engine.checkpoints.checkpoint import FORMAT, CheckpointIdentity,
 from fmnist_tui.engine.checkpoints.weights_source import LoadedWeights, load_from_run
 from fmnist_tui.engine.device import choose_device
 from fmnist_tui.engine.inference.classifier import (
-    EVAL_BATCH_SIZE,
     MAX_MEMBERS,
     Classifier,
     ModelInfo,
@@ -114,7 +113,7 @@ def build_ensemble(
                 build_run_started(folder, config, ENSEMBLE, dataset, fp32_device),
                 model=info.model,
                 parameters=sum(tensor.numel() for tensor in classifier.model.parameters()),
-                batch_size=EVAL_BATCH_SIZE,
+                batch_size=classifier.batch_size,
             )
         )
         notes = [f"member {number}: {member}" for number, member in enumerate(members, 1)]
@@ -133,7 +132,8 @@ def build_ensemble(
         done, total = 0, sum(map(len, splits))
         for split in splits:
             what = f"evaluating on {split.name}"
-            tick = tick_with_progress(on_tick, on_progress, what, len(split), done, total)
+            size = classifier.batch_size
+            tick = tick_with_progress(on_tick, on_progress, what, len(split), done, total, size)
             evaluate_and_record(classifier, split, checkpoint, folder, emit, tick)
             done += len(split)
         on_progress(total, total, "done")

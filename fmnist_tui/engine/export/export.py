@@ -37,7 +37,6 @@ from fmnist_tui.engine.export.export_request import (
 from fmnist_tui.engine.export.metadata import weights_metadata
 from fmnist_tui.engine.export.onnx_graph import ExportModule, OnnxRuntime, to_onnx
 from fmnist_tui.engine.inference.classifier import (
-    EVAL_BATCH_SIZE,
     Classifier,
     ModelInfo,
     OnTick,
@@ -177,9 +176,11 @@ def _verify(
     on_tick: OnTick,
 ) -> Exported:
     """Compare and time the model and the file; a UserError if their labels differ."""
-    count = len(split)
+    count, size = len(split), classifier.batch_size
     model_tick, file_tick = (
-        tick_with_progress(on_tick, on_progress, f"running the {what}", count, done, 2 * count)
+        tick_with_progress(
+            on_tick, on_progress, f"running the {what}", count, done, 2 * count, size
+        )
         for what, done in (("model", 0), ("file", count))
     )
     info = classifier.info
@@ -194,7 +195,7 @@ def _verify(
     latency = {TORCH: measure_latency(predict, info.channels, info.size)}
     if exported.format == ONNX:
         runtime = OnnxRuntime(file, classifier.device.threads)
-        theirs = _predict_onnx(runtime, split, file_tick)
+        theirs = _predict_onnx(runtime, split, size, file_tick)
         latency[ONNXRUNTIME] = measure_latency(runtime.predict, info.channels, info.size)
     else:
         # Read like any untrusted file.
@@ -215,11 +216,13 @@ def _verify(
     return replace(exported, parity=parity, latency=latency)
 
 
-def _predict_onnx(runtime: OnnxRuntime, split: Split, on_tick: OnTick) -> npt.NDArray[np.float64]:
+def _predict_onnx(
+    runtime: OnnxRuntime, split: Split, batch_size: int, on_tick: OnTick
+) -> npt.NDArray[np.float64]:
     batches = []
-    for start in range(0, len(split), EVAL_BATCH_SIZE):
+    for start in range(0, len(split), batch_size):
         on_tick()
-        images = split.images[start : start + EVAL_BATCH_SIZE]
+        images = split.images[start : start + batch_size]
         pixels = images.transpose(0, 3, 1, 2).astype(np.float32)
         batches.append(runtime.predict(np.ascontiguousarray(pixels)))
     return np.concatenate(batches).astype(np.float64)

@@ -27,10 +27,11 @@ from fmnist_tui.data.fingerprint import Fingerprint
 from fmnist_tui.data.images.prepare import Preparation
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, Payload, check_weights
 from fmnist_tui.engine.compute.loader import DeviceSplit, Normalisation
+from fmnist_tui.engine.compute.uploads import UPLOADS
 from fmnist_tui.engine.device import TrainingDevice
+from fmnist_tui.engine.inference.batch_size import evaluation_batch_size
 from fmnist_tui.engine.models import ModelSpec
 
-EVAL_BATCH_SIZE = 1000
 MAX_MEMBERS = 64
 # Keeps the logarithm of a probability finite.
 MIN_PROBABILITY = 1e-12
@@ -56,7 +57,7 @@ class EnsembleModule(nn.ModuleList):
 
     def forward(self, pixels: Tensor) -> Tensor:
         probabilities = [
-            network(normalisation.apply(pixels.clone())).float().softmax(1)
+            network(normalisation.normalise(pixels)).float().softmax(1)
             for network, normalisation in zip(self, self._normalisations, strict=True)
         ]
         return torch.stack(probabilities).mean(0).clamp_min(MIN_PROBABILITY).log()
@@ -222,11 +223,17 @@ class Classifier:
         model = model.to(device.torch_device).to(memory_format=torch.channels_last)
         return cls(info, model.eval(), replace(device, precision="fp32"), source)
 
+    @property
+    def batch_size(self) -> int:
+        """How many images it classifies between two ticks."""
+        return evaluation_batch_size(self.info.size, self.device.torch_device)
+
     def predict_logits(self, split: Split, on_tick: OnTick = no_op) -> npt.NDArray[np.float32]:
         """Logits of every image; with test-time augmentation, log of the mean probabilities.
 
         Raises a CheckpointError if they are no numbers: finite weights may be too large."""
-        data = DeviceSplit(split, self.device.torch_device)
+        device = self.device.torch_device
+        data = UPLOADS.find(split, device) or DeviceSplit(split, device)
         with self.device.evaluation_numerics():
             logits = predict_logits(self.model, data, self.info, self.device, on_tick)
         if not np.isfinite(logits.max(axis=1)).all():
@@ -254,11 +261,11 @@ def predict_logits(
     model.eval()
     batches: list[Tensor] = []
     try:
-        for start in range(0, data.count, EVAL_BATCH_SIZE):
+        size = evaluation_batch_size(info.size, data.device)
+        for start in range(0, data.count, size):
             on_tick()
             with torch.inference_mode():
-                images = data.slice(start, start + EVAL_BATCH_SIZE)
-                pixels = info.normalisation.apply(images.float())
+                pixels = info.normalisation.normalise(data.slice(start, start + size))
                 batches.append(forward_views(model, pixels, info.config.tta, device).cpu())
     finally:
         model.train(was_training)

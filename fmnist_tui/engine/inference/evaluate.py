@@ -10,7 +10,7 @@ from fmnist_tui.analysis.metrics import Evaluation
 from fmnist_tui.analysis.predictions import Predictions
 from fmnist_tui.data.dataset import Split
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointIdentity
-from fmnist_tui.engine.inference.classifier import EVAL_BATCH_SIZE, Classifier, OnTick, no_op
+from fmnist_tui.engine.inference.classifier import Classifier, OnTick, no_op
 from fmnist_tui.protocol.events import Evaluated
 from fmnist_tui.util.progress import OnProgress
 
@@ -52,11 +52,17 @@ class SplitEvaluation:
 
 
 def tick_with_progress(
-    on_tick: OnTick, on_progress: OnProgress, what: str, count: int, done: int, total: int
+    on_tick: OnTick,
+    on_progress: OnProgress,
+    what: str,
+    count: int,
+    done: int,
+    total: int,
+    batch_size: int,
 ) -> OnTick:
-    """An `on_tick` for a pass over `count` images that also reports progress: of `total` images,
-    `done` were processed before the pass."""
-    starts = itertools.count(0, EVAL_BATCH_SIZE)
+    """An `on_tick` for a pass over `count` images in batches that also reports progress: of
+    `total` images, `done` were processed before the pass."""
+    starts = itertools.count(0, batch_size)
 
     def tick() -> None:
         on_tick()

@@ -110,7 +110,8 @@ def evaluate_and_record(
 ) -> None:
     """Evaluate a run's checkpoint on a split, emit the result and save the predictions."""
     phase, count = Phase(emit, checkpoint.step, f"evaluating on {split.name}"), len(split)
-    tick = tick_with_progress(on_tick, phase.on_progress, "", count, 0, count)
+    size = classifier.batch_size
+    tick = tick_with_progress(on_tick, phase.on_progress, "", count, 0, count, size)
     evaluation = evaluate_split(classifier, split, checkpoint, tick)
     emit(evaluation.to_event())
     try:

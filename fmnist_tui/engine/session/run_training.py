@@ -19,6 +19,7 @@ from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.load import load_dataset_for
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointError, CheckpointStore
 from fmnist_tui.engine.checkpoints.weights_source import load_from_run
+from fmnist_tui.engine.compute.uploads import UPLOADS
 from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.engine.distributed.channel import Channel
 from fmnist_tui.engine.distributed.own_device import choose_own_device
@@ -238,8 +239,9 @@ class _TrainingRun:
             if not learner.step:
                 for doubt in find_doubts(training.config):
                     self._alert("warning", doubt)
-            for note in (*self._device.notes, *self._dataset.notes, *notes):
-                self._alert("note", note)
+            for note in (*self._device.notes, *self._dataset.notes, learner.train.note, *notes):
+                if note:
+                    self._alert("note", note)
             rates = training.rate_range
             end = self._search_lr(learner, rates) if rates else self._train(learner)
         except EndTraining as error:
@@ -254,8 +256,10 @@ class _TrainingRun:
         finally:
             if learner is not None:
                 run_end.step, run_end.epoch = learner.step, learner.epoch
+                learner.close()
         # The memory is released only after the exception is, with the tensors it holds.
         if isinstance(failure, failures.OutOfMemory):
+            UPLOADS.release()
             self._device.release_unused_memory()
         run_end.reason, run_end.message = end.reason, end.message
         if end.again and not training.trials_dir and training.rate_range is None:

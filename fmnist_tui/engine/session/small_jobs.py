@@ -1,6 +1,6 @@
 """Small jobs of a session: predict, evaluate, augment, build an ensemble, export.
 
-Datasets and classifiers are cached between jobs.
+Classifiers are cached between jobs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from fmnist_tui.config import dataset_catalog
 from fmnist_tui.config.dataset_catalog import SPLITS
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.dataset import Dataset
@@ -46,8 +45,6 @@ from fmnist_tui.util.errors import UserError, did_you_mean, format_error
 from fmnist_tui.util.progress import OnProgress
 
 CACHE_SIZE = 4
-# The settings that decide which images a dataset has.
-DATASET_KEYS = ("dataset", "val_fraction", "split_seed", "classes", "input_size", "colour")
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -58,7 +55,6 @@ class SmallJobs:
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
         self._classifiers: OrderedDict[tuple[str, str, str], Classifier] = OrderedDict()
-        self._datasets: OrderedDict[str, Dataset] = OrderedDict()
 
     def predict(self, source: Path, files: list[Path], device: str) -> list[Prediction]:
         classifier = self._current_classifier(source, device)
@@ -166,11 +162,7 @@ class SmallJobs:
         return _cached(self._classifiers, key, build)
 
     def _dataset(self, config: RunConfig) -> Dataset:
-        key = repr([getattr(config, key) for key in DATASET_KEYS])
-        load = partial(load_dataset_for, config.changed(limit=None), self._data_dir)
-        if dataset_catalog.is_from_path(config.dataset):
-            return load()  # its files may have changed
-        return _cached(self._datasets, key, load)
+        return load_dataset_for(config.changed(limit=None), self._data_dir)
 
 
 def _alerts(level: str, messages: Iterable[str]) -> list[Alert]:

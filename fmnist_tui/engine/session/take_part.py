@@ -4,6 +4,7 @@ It does as the first one does, and writes nothing."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from fmnist_tui.config.run_config import RunConfig
@@ -44,9 +45,13 @@ def _train(
         on_tick()
         device.apply_to_thread()
 
-    with device.training_numerics(_forget), joined(channel, device.torch_device) as processes:
-        info = ModelInfo.from_dataset(config, dataset)
-        learner = Learner(info, dataset, device, processes)
+    with (
+        device.training_numerics(_forget),
+        joined(channel, device.torch_device) as processes,
+        closing(
+            Learner(ModelInfo.from_dataset(config, dataset), dataset, device, processes)
+        ) as learner,
+    ):
         learner.share_state()
         Trainer(
             learner,

@@ -108,8 +108,7 @@ class TrainingStep:
 
     def train_batch(self, indices: Tensor) -> None:
         """Train on the images of these indices, with the rates that are set."""
-        images = self.data.gather(indices)
-        pixels, targets = self.augment(images, self.data.labels[indices])
+        pixels, targets = self.augment(*self.data.gather(indices))
         # All processes augment the whole batch alike: then its images are those of one process.
         pixels, targets = pixels[self._share], targets.take(self._share)
         with self.own_randomness():

@@ -26,9 +26,12 @@ from fmnist_tui.engine.compute.augment import Augment
 from fmnist_tui.engine.compute.ema import Lookahead, WeightAverage
 from fmnist_tui.engine.compute.epoch_images import EpochImages
 from fmnist_tui.engine.compute.loader import BatchOrder, DeviceSplit
+from fmnist_tui.engine.compute.prefetch import PrefetchedSplit
 from fmnist_tui.engine.compute.schedule import learning_rate
+from fmnist_tui.engine.compute.uploads import UPLOADS
 from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.engine.distributed.processes import ONE_PROCESS, Processes
+from fmnist_tui.engine.inference.batch_size import evaluation_batch_size
 from fmnist_tui.engine.inference.classifier import ModelInfo, OnTick, no_op, predict_logits
 from fmnist_tui.engine.optim import OptimSpec
 from fmnist_tui.engine.step.cuda_graphs import CudaGraphs
@@ -82,12 +85,15 @@ class Learner:
         processes: Processes = ONE_PROCESS,
     ) -> None:
         self.info, self.config, self.device, self.processes = info, info.config, device, processes
-        self.train = DeviceSplit(dataset.train, device.torch_device)
+        UPLOADS.keep_only(dataset)
+        self.train = UPLOADS.get(dataset.train, device.torch_device)
         if not self.train.is_resident:
+            batch_size = min(self.config.batch_size, self.train.count)
+            self.train = PrefetchedSplit(self.train, batch_size)
             # A graph cannot include work on the host: copying the batch to the device.
             self.device = device = replace(device, cuda_graph=False)
         self.order = BatchOrder(
-            len(dataset.train), self.config.batch_size, self.config.seed, device.torch_device
+            len(dataset.train), self.config.batch_size, self.config.seed, self.train.index_device
         )
         self.images = EpochImages(self.train, self.config, info.normalisation)
         self.total_steps = self.config.epochs * self.order.steps_per_epoch
@@ -135,6 +141,10 @@ class Learner:
                 self._average = Lookahead(
                     self.model, self.config.ema, self.config.lookahead, self.total_steps, frozen
                 )
+
+    def close(self) -> None:
+        """End the thread that gathers batches, if there is one."""
+        self.train.close()
 
     @property
     def parameter_count(self) -> int:
@@ -184,7 +194,9 @@ class Learner:
     def begin_epoch(self, on_tick: OnTick = no_op) -> Tensor:
         """Draw what the current epoch draws once; returns the indices of its batches."""
         self.images.begin(self.epoch, on_tick)
-        return self.order.epoch_indices(self.epoch)
+        batches = self.order.epoch_indices(self.epoch)
+        self.train.expect(batches[self.epoch_step :])
+        return batches
 
     def make_step(
         self, network: Network | None = None, emit: Callable[[Event], None] = ignore_event
@@ -282,6 +294,10 @@ class Learner:
         floats = [tensor for tensor in tensors if tensor.is_floating_point()]
         return bool(torch.nn.utils.get_total_norm(floats, math.inf).isfinite())
 
+    @property
+    def evaluation_batch_size(self) -> int:
+        return evaluation_batch_size(self.info.size, self.device.torch_device)
+
     def predict_logits(self, data: DeviceSplit, on_tick: OnTick = no_op) -> npt.NDArray[np.float32]:
         """Logits of a split, by the averaged weights if there are any."""
         with self._average.applied() if self._average is not None else nullcontext():
@@ -318,6 +334,8 @@ class Learner:
         """The part of a split, on the device, that this process evaluates; None if it is empty."""
         if not len(split):
             return None
+        if not self.processes.place.is_several:
+            return UPLOADS.get(split, self.device.torch_device)
         rows = self.processes.share(len(split))
         arrays = (split.images[rows], split.labels[rows], split.indices[rows])
         return DeviceSplit(Split(split.name, *arrays), self.device.torch_device)

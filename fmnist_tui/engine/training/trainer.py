@@ -213,10 +213,11 @@ class Trainer:
         """Accuracy and loss on the validation split, if there is one."""
         if self._validation is None:
             return None
+        size = self.learner.evaluation_batch_size
         while True:
             phase, count = Phase(self._emit, self.learner.step, VALIDATING), self._validation.count
             tick = self._tick_in_evaluation
-            tick = tick_with_progress(tick, phase.on_progress, VALIDATING, count, 0, count)
+            tick = tick_with_progress(tick, phase.on_progress, VALIDATING, count, 0, count, size)
             try:
                 logits = self.learner.predict_logits(self._validation, tick)
                 # The best to beat is one that is on disk.

@@ -36,7 +36,7 @@ def epoch_images(**values: Any) -> EpochImages:
 
 def in_epoch(images: EpochImages, epoch: int) -> Tensor:
     images.begin(epoch)
-    return images.gather(ALL).clone()
+    return images.gather(ALL)[0].clone()
 
 
 @pytest.mark.parametrize("once", [False, True])
@@ -54,8 +54,8 @@ def test_alternating_flips_are_the_only_ones_of_a_step() -> None:
     learner = make_learner(config(flip=True, alternate_flip=True), DATASET)
     learner.begin_epoch()
     step = learner.make_step()
-    pixels, _ = step.augment(step.data.gather(ALL), step.data.labels)
-    expected = learner.info.normalisation.apply(learner.images.gather(ALL).float())
+    pixels, _ = step.augment(*step.data.gather(ALL))
+    expected = learner.info.normalisation.apply(learner.images.gather(ALL)[0].float())
     assert torch.equal(pixels, expected)
 
 
@@ -73,8 +73,8 @@ def test_images_augmented_once_are_not_augmented_again_by_a_step() -> None:
     learner = make_learner(config(**ONCE), DATASET)
     learner.begin_epoch()
     step = learner.make_step()
-    images = step.data.gather(ALL)
-    pixels, _ = step.augment(images, step.data.labels)
+    images, labels = step.data.gather(ALL)
+    pixels, _ = step.augment(images, labels)
     assert torch.equal(pixels, learner.info.normalisation.apply(images.float()))
 
 
@@ -107,4 +107,4 @@ def test_a_search_for_the_rate_sees_the_augmented_images_of_its_epoch() -> None:
     events: list[Event] = []
     commands = lr_finder.PendingCommands(Inbox(), lambda: None)
     lr_finder.search(learner, RateRange(1e-3, 1e-1, 20), events.append, commands)
-    assert torch.equal(learner.images.gather(ALL), in_epoch(epoch_images(**ONCE), 0))
+    assert torch.equal(learner.images.gather(ALL)[0], in_epoch(epoch_images(**ONCE), 0))

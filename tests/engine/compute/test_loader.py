@@ -40,7 +40,7 @@ def test_normalisation_uses_the_mean_and_deviation_of_the_training_images() -> N
     normalisation = Normalisation.from_split(split)
     assert normalisation.mean == pytest.approx(images.reshape(-1, 3).mean(0), abs=1e-3)
     assert normalisation.std == pytest.approx(images.reshape(-1, 3).std(0), abs=1e-3)
-    pixels = DeviceSplit(split, torch.device("cpu")).gather(torch.arange(50)).float()
+    pixels = DeviceSplit(split, torch.device("cpu")).gather(torch.arange(50))[0].float()
     scaled = normalisation.apply(pixels)
     assert scaled.mean((0, 2, 3)).abs().max() < 1e-3
     assert (scaled.std((0, 2, 3)) - 1).abs().max() < 1e-2
@@ -51,6 +51,6 @@ def test_images_on_the_device_equal_the_images_of_the_split() -> None:
     data = DeviceSplit(dataset.train, torch.device("cpu"))
     indices = torch.tensor([5, 2, 11])
     assert torch.equal(
-        data.gather(indices)[:, 0], torch.from_numpy(dataset.train.images[[5, 2, 11], :, :, 0])
+        data.gather(indices)[0][:, 0], torch.from_numpy(dataset.train.images[[5, 2, 11], :, :, 0])
     )
-    assert data.gather(indices).is_contiguous(memory_format=torch.channels_last)
+    assert data.gather(indices)[0].is_contiguous(memory_format=torch.channels_last)

@@ -167,7 +167,6 @@ def test_test_time_augmentation_applies_to_the_whole_ensemble(
     monkeypatch.setattr(
         "fmnist_tui.engine.session.small_jobs.load_dataset_for", lambda *_, **__: mirrored
     )
-    session.submit(lambda jobs: jobs._datasets.clear()).result(PATIENCE)
     other = build(session, *two_runs)
     expected = (probabilities(plain, "test") + probabilities(other, "test")) / 2
     assert probabilities(views, "test") == pytest.approx(expected, abs=1e-6)

@@ -16,12 +16,14 @@ import pytest
 from PIL import Image
 
 from fmnist_tui.config.dataset_catalog import DatasetInfo
+from fmnist_tui.data import load
 from fmnist_tui.data.dataset import Dataset, Split
 from fmnist_tui.data.folders import decoded_cache
 from fmnist_tui.data.images.decode import open_image
 from fmnist_tui.data.images.prepare import Preparation, prepare
 from fmnist_tui.data.load import load_dataset
 from fmnist_tui.data.load_progress import CancelError, LoadStep
+from fmnist_tui.data.loaded import LoadedDatasets
 from fmnist_tui.util.errors import UserError
 
 
@@ -44,6 +46,8 @@ class Folder:
                 self.image(f"{name}/{number_in_class:02}.png", number * 50 + number_in_class)
 
     def load(self, **more: Any) -> Dataset:
+        """Load it as a process does that has loaded nothing yet."""
+        load._LOADED = LoadedDatasets()
         return load_dataset(f"folder:{self.root}", data_dir=self.data, **more)
 
     def cache_entries(self) -> list[Path]:
