@@ -46,6 +46,11 @@ class RunClock:
             self._warm += time.perf_counter() - self._warm_since
             self._warm_since = None
 
+    def leave_out(self, seconds: float) -> None:
+        """Some of the time that has just passed does not count as warm."""
+        if self._warm_since is not None:
+            self._warm_since += seconds
+
     def run_ended(self, reason: str, message: str, step: int, epoch: int) -> RunEnded:
         """The event for the end of the session, now."""
         seconds = self.run_seconds

@@ -7,6 +7,7 @@ graph has, so the weights do not depend on it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -66,6 +67,7 @@ class CapturedSteps:
         self._captured: dict[int, Graph] = {}
         # the steps of every graph so far
         self.sizes: list[int] = []
+        self.capture_seconds = 0.0
         self._timings: list[tuple[Event, Event]] = []
         # steps of the larger graph; None until it is chosen
         self._size: int | None = None
@@ -86,11 +88,7 @@ class CapturedSteps:
             self._graphs.warm_up(lambda: self._take(1, work))
             return 1
         if count not in self._captured:
-            with work.undo_on_failure():
-                self._captured[count] = self._graphs.capture(
-                    lambda: self._take(count, work), self._pool
-                )
-            self.sizes.append(count)
+            self._capture(count, work)
         self._replay(count)
         return count
 
@@ -101,6 +99,16 @@ class CapturedSteps:
             self._captured.popitem()[1].reset()
         self._timings.clear()
         self._graphs.free_memory()
+
+    def _capture(self, count: int, work: CapturedWork) -> None:
+        # What is queued is training.
+        self._graphs.synchronize()
+        start = time.perf_counter()
+        with work.undo_on_failure():
+            graph = self._graphs.capture(lambda: self._take(count, work), self._pool)
+        self._captured[count] = graph
+        self.sizes.append(count)
+        self.capture_seconds += time.perf_counter() - start
 
     def _take(self, count: int, work: CapturedWork) -> None:
         for at in range(count):

@@ -66,10 +66,17 @@ class TrainingStep:
         self._sums = torch.zeros(2, dtype=dtype, device=device)
         self._share = self.processes.share(self.batch_size)
         self._captured: CapturedSteps | None = None
-        if self.graphs is not None and not self.graphs.has_failed:
-            self._captured = CapturedSteps(
-                self.graphs, self.rates, self.batch_size, self.steps_per_epoch, device
-            )
+        if self.graphs is None or self.graphs.has_failed:
+            return
+        can_scale = getattr(self.optimizer, "_step_supports_amp_scaling", False)
+        if self.scaler.is_enabled() and not can_scale:
+            # It waits for the device to know whether to step.
+            self.graphs.has_failed = True
+            self._alert_without_graph("this optimiser cannot be captured in fp16")
+            return
+        self._captured = CapturedSteps(
+            self.graphs, self.rates, self.batch_size, self.steps_per_epoch, device
+        )
 
     @property
     def will_capture(self) -> bool:
@@ -98,6 +105,13 @@ class TrainingStep:
         loss, correct = self.processes.add_up(self._sums.tolist())
         self._sums.zero_()
         return loss, correct
+
+    def take_capture_seconds(self) -> float:
+        """The time that captures have taken since the last call."""
+        if self._captured is None:
+            return 0.0
+        seconds, self._captured.capture_seconds = self._captured.capture_seconds, 0.0
+        return seconds
 
     def close(self) -> None:
         """Free the graphs and their memory; no step can be taken afterwards."""
@@ -155,10 +169,14 @@ class TrainingStep:
             try:
                 return self._captured.launch(rows, rates, self)
             except CaptureFailedError as error:
-                why = f"no CUDA graph, the run goes on without: {str(error)[:200]}"
+                why = str(error)[:200]
             self.close()
             self._captured = None
-            self.emit(Alert(time.time(), "warning", why))
+            self._alert_without_graph(why)
         self.rates.fill(rates[0])
         self.train_batch(rows[0])
         return 1
+
+    def _alert_without_graph(self, why: str) -> None:
+        message = f"no CUDA graph, the run goes on without: {why}"
+        self.emit(Alert(time.time(), "warning", message))

@@ -7,7 +7,6 @@ in another process continues bit for bit like the original.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -39,7 +38,7 @@ from fmnist_tui.engine.step.in_flight import bound_queue
 from fmnist_tui.engine.step.rates import RateTensors
 from fmnist_tui.engine.step.training_step import Network, TrainingStep
 from fmnist_tui.engine.training.freezing import FrozenParts, use_body_lr
-from fmnist_tui.protocol.events import Alert, Event
+from fmnist_tui.protocol.events import Event
 from fmnist_tui.util.errors import UserError, format_error
 
 # Training images that a model may look at before the first step.
@@ -126,13 +125,7 @@ class Learner:
         self._scaler = torch.amp.GradScaler(
             device.torch_device.type, enabled=device.precision == "fp16"
         )
-        # In fp16 an optimiser of the user may wait for the device to know whether to step.
-        can_capture = not self._scaler.is_enabled() or getattr(
-            self._optimizer, "_step_supports_amp_scaling", False
-        )
-        self._graphs = (
-            CudaGraphs(device.torch_device) if device.cuda_graph and can_capture else None
-        )
+        self._graphs = CudaGraphs(device.torch_device) if device.cuda_graph else None
         self._average: WeightAverage | None = None
         if self.config.ema:
             frozen = self.frozen.names if self.frozen is not None else ()
@@ -198,6 +191,15 @@ class Learner:
         self.train.expect(batches[self.epoch_step :])
         return batches
 
+    def take_steps(self, step: TrainingStep, batches: Tensor) -> int:
+        """Take the next steps of the epoch, as many as one call may; returns how many images."""
+        first, left_in_run = self.epoch_step, self.total_steps - self.step
+        count = step.choose_count(self.order.steps_per_epoch - first, left_in_run)
+        step.run(batches[first : first + count], self.next_rates(count))
+        self.step += count
+        self.epoch_step += count
+        return count * self.order.batch_size
+
     def make_step(
         self, network: Network | None = None, emit: Callable[[Event], None] = ignore_event
     ) -> TrainingStep:
@@ -206,9 +208,6 @@ class Learner:
         if self._average is not None:
             self._average.continue_from(self.step)
         processes, seed = self.processes, self.config.seed
-        if self.device.cuda_graph and self._graphs is None:
-            why = f"no CUDA graph: {self.config.optimizer} cannot be captured in fp16"
-            emit(Alert(time.time(), "warning", why))
         return TrainingStep(
             model=self.model,
             network=network or processes.wrap(self.model),

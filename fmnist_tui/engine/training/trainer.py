@@ -148,13 +148,11 @@ class Trainer:
             if self._is_paused:
                 self._wait_while_paused()
             self._threads.before_step(learner.step)
-            first = learner.epoch_step
-            left_in_run = learner.total_steps - learner.step
-            count = step.choose_count(learner.order.steps_per_epoch - first, left_in_run)
-            step.run(batches[first : first + count], learner.next_rates(count))
-            learner.step += count
-            learner.epoch_step += count
-            self._images_since_progress += count * learner.order.batch_size
+            self._images_since_progress += learner.take_steps(step, batches)
+            if seconds := step.take_capture_seconds():
+                # It comes before the training, as the start and the compilation do.
+                self._timer += seconds
+                self._clock.leave_out(seconds)
             if not meets:
                 continue
             now = time.perf_counter()

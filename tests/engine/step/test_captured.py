@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -67,7 +69,7 @@ def test_a_step_is_warmed_up_captured_once_and_replayed_from_its_tables(
     timed = ["record", "replay 0", "record"]
     assert graphs.calls == [
         *["fill 1", "warm up"] * 3,
-        *["fill 1", "capture 0", *timed, "fill 1", *timed, "fill 1", *timed],
+        *["fill 1", "wait for all", "capture 0", *timed, "fill 1", *timed, "fill 1", *timed],
         "wait",  # for the time of a step: too long for a graph of several
         *["fill 1", "replay 0"] * (STEPS - 6),
         *["wait for all", "reset 0", "free"],
@@ -114,6 +116,27 @@ def test_a_new_learning_rate_holds_from_the_next_launch_on(
     use_size(monkeypatch, 6)
     assert train_with_another_rate(tmp_path / "captured") == eager != train(tmp_path / "as set")[0]
     assert "replay 1" in graphs.calls
+
+
+def test_the_time_of_a_capture_is_no_time_of_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graphs = use_stand_in(monkeypatch)
+    use_size(monkeypatch, 4)
+    capture, passed = graphs.capture, 0.0
+
+    def capture_long(*arguments: Any) -> Any:
+        nonlocal passed
+        passed += 1000.0
+        return capture(*arguments)
+
+    clock = time.perf_counter
+    monkeypatch.setattr("time.perf_counter", lambda: clock() + passed)
+    monkeypatch.setattr(graphs, "capture", capture_long)
+    _, harness = train(tmp_path)
+    assert passed == 2000.0
+    ends = harness.of(EpochEnded)
+    assert sum(end.seconds for end in ends) < 100 and ends[-1].warm_seconds < 100
 
 
 @pytest.mark.parametrize("failing", [0, 1])
@@ -217,6 +240,6 @@ def test_an_optimiser_that_waits_in_fp16_is_not_captured_and_the_run_says_so(
     monkeypatch.setattr(Muon, "_step_supports_amp_scaling", False, raising=False)
     _, harness = train(tmp_path, optimizer="muon")
     assert [alert.message for alert in harness.of(Alert)] == [
-        "no CUDA graph: muon cannot be captured in fp16"
+        "no CUDA graph, the run goes on without: this optimiser cannot be captured in fp16"
     ]
     assert not graphs.calls
