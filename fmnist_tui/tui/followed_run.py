@@ -62,7 +62,7 @@ class FollowedRun:
 
     def resume(self, folder: RunFolder, config: RunConfig, state: RunState) -> bool:
         """Resume a run: in this process if it has one device, and its GPU has not failed here."""
-        has_failed = failures.refuses_gpu(config.device)
+        has_failed = failures.find_gpu_failure(config.device) is not None
         if has_failed:
             why = "the GPU has failed in this process"
             self._context.notify(f"{why}: {safe_text(folder.name)} is resumed in one of its own")

@@ -93,16 +93,18 @@ def take(error: BaseException) -> BaseException:
     return failure or error
 
 
-def refuses_gpu(device: str) -> bool:
-    """Whether the GPU that the setting `device` may select has failed in this process."""
+def find_gpu_failure(device: str) -> GpuFailed | None:
+    """What the GPU that the setting `device` may select has failed with in this process."""
     # Not even `auto` goes on with another device: the user chooses.
-    return bool(_failed) and (device == "auto" or device.startswith("cuda"))
+    if _failed and (device == "auto" or device.startswith("cuda")):
+        return GpuFailed(_failed[0].why)
+    return None
 
 
 def require_gpu(device: str) -> None:
     """Raise GpuFailed if the GPU that `device` may select has failed in this process."""
-    if refuses_gpu(device):
-        raise GpuFailed(_failed[0].why)
+    if (failure := find_gpu_failure(device)) is not None:
+        raise failure
 
 
 def drop_frames(error: BaseException) -> None:

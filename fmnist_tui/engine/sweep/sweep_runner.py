@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fmnist_tui.config.problems import ConfigError
+from fmnist_tui.engine.run.failures import find_gpu_failure
 from fmnist_tui.engine.run.notifier import Emit, notifying
 from fmnist_tui.engine.run.run_end import emit_run_ended
 from fmnist_tui.engine.run.run_started import build_run_started
@@ -181,6 +182,9 @@ class SweepRunner:
         """The reason and message of the sweep's end, None if it goes on."""
         if self._stop_reason is not None:
             return STOPPED, self._stop_reason
+        if (failure := find_gpu_failure(self._spec.base.device)) is not None:
+            # Each further trial would be refused, and be one that has failed.
+            return FAILED, str(failure)
         failures = self._failures[-MAX_SAME_FAILURES:]
         if len(failures) == MAX_SAME_FAILURES and len({normalise(why) for _, why in failures}) == 1:
             has_started, why = failures[-1]

@@ -289,6 +289,20 @@ def test_three_equal_failures_at_the_start_end_the_sweep(
     assert [trial.state for trial in harness.read().trials] == ["failed"] * 3
 
 
+def test_a_gpu_that_has_failed_ends_the_sweep_and_costs_no_further_trial(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(*_: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr("fmnist_tui.engine.run.failures._failed", [])
+    monkeypatch.setattr("fmnist_tui.engine.training.trainer.Trainer.run", fault)
+    harness = SweepHarness(session, tmp_path, TINY.replace('device = "cpu"', 'device = "auto"'))
+    outcome = harness.sweep.run()
+    assert outcome.reason == "failed" and "start fmnist-tui again" in outcome.message
+    assert [trial.state for trial in harness.read().trials] == ["failed"]
+
+
 def test_a_dataset_that_becomes_available_lets_the_sweep_continue(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

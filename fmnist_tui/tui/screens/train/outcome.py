@@ -96,7 +96,7 @@ def _next_keys(feed: RunFeed) -> Iterator[tuple[str, str]]:
     checkpoint = state.record.newest(LAST) or state.record.newest(BEST)
     if feed.kind == TRAIN and checkpoint is not None:
         about = f"resumes from step {checkpoint.step:,}"
-        if feed.config is not None and failures.refuses_gpu(feed.config.device):
+        if feed.config is not None and failures.find_gpu_failure(feed.config.device):
             about = "goes on in a new process"
         yield key_name("train.resume"), about
         yield _start_key("resume or new run")
