@@ -157,6 +157,14 @@ class StudyLedger:
             trial.number, sampling.typed_params(trial.params, self.spec), trial, now
         )
 
+    def has_same_images(self, digests: Mapping[str, str]) -> bool:
+        """Whether these are the images of the study's first trial, by a digest of each split."""
+        with _storage_errors(self.location), exclusive(self.location):
+            first = self.study.user_attrs.get(states.IMAGES)
+            if first is None:
+                self.study.set_user_attr(states.IMAGES, dict(digests))
+            return first is None or first == digests
+
     def record_run(self, claimed: ClaimedTrial, run: str) -> None:
         """Store the path of the trial's run folder."""
         with _storage_errors(self.location):

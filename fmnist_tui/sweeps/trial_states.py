@@ -21,8 +21,9 @@ REQUEUED = (STOPPED, LOST)
 LOST_SECONDS = 60.0
 LOST_WORKER = "trial {} lost its worker: its settings will be tried again"
 
-# User attributes of a study: the sweep file, a counter of stop requests, a time for each kill.
-SPEC, STOP, KILL = "spec", "stop", "kill:"
+# User attributes of a study: the sweep file, what identifies the images of its first trial, a
+# counter of stop requests, a time for each kill.
+SPEC, IMAGES, STOP, KILL = "spec", "images", "stop", "kill:"
 # User attributes of a trial; RETRY_OF is the number of the trial whose settings it repeats.
 WORKER, HEARTBEAT, RUN, END, ATTEMPT, RETRY_OF = "worker", "beat", "run", "end", "tries", "again"
 # In WORKER: the folder of the sweep run that the trial belongs to, and the workers that share it

@@ -43,6 +43,7 @@ from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.file_lock import locked
 from fmnist_tui.util.formatting import format_percent
 from fmnist_tui.util.progress import OnProgress, ignore_progress
+from fmnist_tui.util.text import safe_text
 
 # This many failures in a row for the same reason end the sweep.
 MAX_SAME_FAILURES = 3
@@ -50,6 +51,9 @@ MAX_SAME_FAILURES = 3
 WAIT_SECONDS = 0.5
 STOP_REQUESTED = "stop requested"
 COMPLETED = (FINISHED, "")
+CHANGED_IMAGES = (
+    "{} has changed since the first trial of this study: its trials are compared on other images"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,7 @@ class SweepRunner:
         self._commands: CommandReader | None = None
         self._emit: Emit = lambda _: None
         self._lock: RunLock | None = None
+        self._are_images_checked = False
         self.training: Training | None = None
 
     def stop(self, why: str) -> None:
@@ -219,9 +224,21 @@ class SweepRunner:
             if runner.is_stop_requested:
                 self._stop_reason = self._stop_reason or STOP_REQUESTED
             runner.stop_if_requested(self._stop_reason)
+            self._check_images(training)
             self._report_trial_progress(trial, runner, counts)
         self.training = None
         return runner.conclude(self._stop_reason)
+
+    def _check_images(self, training: Training) -> None:
+        """Say so, once, if the folder of images has changed since the study's first trial."""
+        data = training.dataset.fingerprint if training.dataset is not None else None
+        if data is None or self._are_images_checked:
+            return
+        digests = {name: split.digest for name, split in data.splits.items()}
+        is_same = self._storage.attempt(lambda: self._ledger.has_same_images(digests))
+        self._are_images_checked = is_same is not None
+        if is_same is False:
+            self._alert(CHANGED_IMAGES.format(safe_text(self._spec.base.dataset)), "warning")
 
     def _receive_commands(self) -> None:
         for command in self._commands.poll() if self._commands else ():

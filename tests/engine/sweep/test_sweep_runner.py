@@ -7,10 +7,13 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from fmnist_tui.config.dataset_catalog import SPLITS
+from fmnist_tui.data.fingerprint import Fingerprint, SplitFingerprint
 from fmnist_tui.engine.inference import evaluate
 from fmnist_tui.engine.run import run_record
 from fmnist_tui.engine.session import run_training
@@ -461,3 +464,30 @@ def test_a_worker_without_a_trial_waits_and_repeats_the_trial_of_one_that_died(
     snapshot = harness.read()
     assert [trial.state for trial in snapshot.trials] == ["lost", "complete"]
     assert snapshot.trials[1].retry_of == 0
+
+
+def test_a_sweep_that_goes_on_with_other_images_says_so_once(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def have_images(digest: str) -> None:
+        data = Fingerprint({name: SplitFingerprint(1, digest) for name in SPLITS})
+        dataset = replace(blobs(64), fingerprint=data)
+        monkeypatch.setattr(run_training, "load_dataset_for", lambda *_, **__: dataset)
+
+    def run_one(digest: str, expected: Callable[[SweepHarness], bool]) -> list[str]:
+        have_images(digest)
+        harness = SweepHarness(session, tmp_path, LONG)
+        harness.start()
+        until = time.monotonic() + PATIENCE
+        while not expected(harness):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        harness.sweep.stop("enough")
+        harness.end()
+        return [line for line in harness.messages if "first trial" in line]
+
+    assert run_one("first", lambda harness: "images" in harness.ledger.study.user_attrs) == []
+    assert run_one("second", lambda harness: bool(harness.messages)) == [
+        "sketches has changed since the first trial of this study: its trials are compared on"
+        " other images"
+    ]
