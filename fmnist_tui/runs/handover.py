@@ -46,14 +46,15 @@ _TORCHRUN_CODE = re.compile(r"^\s*exitcode\s*: (-?\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How a process that runs this program is started: in `engine/distributed/launch.py`, as
-    several processes."""
+    """How this program is started: with a command and variables of the environment. See
+    `engine/distributed/launch.py` for several processes."""
 
-    command: tuple[str, ...]
+    command: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-ALONE = Launch(tuple(program_command()))
+# As one process.
+ALONE = Launch()
 
 # The run that the process with this ID has started, or None if it has not yet.
 FindRun = Callable[[int], RunFolder | None]
@@ -116,26 +117,33 @@ def _save_plan(folder: RunFolder, plan: str) -> str:
 
 
 def run_finder(runs_dir: Path, resumed: RunFolder | None) -> FindRun:
-    """Make a FindRun, for a process that resumes a run or starts one in `runs_dir`.
+    """Make a FindRun, for a process that resumes a run or starts one in `runs_dir`, and then
+    others: each call finds the next.
 
     Call this before the process starts: runs and events that exist by then are not its own. A
     process that torchrun is has others train the run."""
+    seen = {folder.name for folder in list_run_folders(runs_dir)}
+    awaited, host = resumed, socket.gethostname()
+    offset = resumed.events.stat().st_size if resumed and resumed.events.exists() else 0
     family: set[int] = set()
-    offset = 0
-    existing = set() if resumed else {folder.name for folder in list_run_folders(runs_dir)}
-    if resumed is not None and resumed.events.exists():
-        offset = resumed.events.stat().st_size
+
+    def began(folder: RunFolder) -> float | None:
+        for event in EventReader(folder.events, offset if awaited else 0).read():
+            if isinstance(event, RunStarted) and event.host == host and event.pid in family:
+                return event.t
+        return None
 
     def find_run(pid: int) -> RunFolder | None:
+        nonlocal awaited
         family.update(_process_family(pid))
-        host = socket.gethostname()
-        for folder in [resumed] if resumed else list_run_folders(runs_dir):
-            if folder.name not in existing and any(
-                isinstance(event, RunStarted) and event.host == host and event.pid in family
-                for event in EventReader(folder.events, offset).read()
-            ):
-                return folder
-        return None
+        new = [folder for folder in list_run_folders(runs_dir) if folder.name not in seen]
+        begun = {folder: t for folder in ([awaited] if awaited else new) if (t := began(folder))}
+        if not begun:
+            return None
+        folder = min(begun, key=lambda folder: begun[folder])
+        seen.add(folder.name)
+        awaited = None
+        return folder
 
     return find_run
 
@@ -206,7 +214,7 @@ def start_detached(arguments: list[str], output: HandoverOutput, launch: Launch 
     """Run this program in a detached process; returns its id."""
     try:
         shell = subprocess.run(
-            ["/bin/sh", "-c", _SHELL, "sh", *launch.command, *arguments],
+            ["/bin/sh", "-c", _SHELL, "sh", *(launch.command or program_command()), *arguments],
             env={**os.environ, **launch.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -230,7 +238,7 @@ class DetachedTraining:
         resumed: RunFolder | None = None,
         launch: Launch = ALONE,
     ) -> None:
-        self._runs_dir, self._find_run = runs_dir, run_finder(runs_dir, resumed)
+        self._find_run = run_finder(runs_dir, resumed)
         if resumed is not None:
             self.output = HandoverOutput.for_run(resumed)
         else:
@@ -248,7 +256,6 @@ class DetachedTraining:
         folder = wait_for_run(self.process, self._find_run, self.output, is_enough, on_line)
         if folder is not None:
             self.output.move_to(folder)
-            self._find_run = run_finder(self._runs_dir, None)
         return folder
 
     @property

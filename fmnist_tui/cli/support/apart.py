@@ -11,6 +11,8 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import NoReturn
 
 from fmnist_tui.cli.support import console, run_plan
@@ -63,6 +65,7 @@ class _Follower:
         self._training, self._state, self._offset = training, state, offset
         self._view: TrainingView | None = None
         self._folder: RunFolder | None = None
+        self._has_begun = False
 
     def stop(self, name: str) -> None:
         """Have the run saved and ended; before it has begun, end the processes."""
@@ -97,6 +100,8 @@ class _Follower:
         for number in range(len(plan.runs), count):
             name = plan.steps[number].name if plan.steps else ""
             part = ProgressPart(number, count)
+            if heading := replace(plan, runs=(Path(),) * number).heading:
+                console.note(f"{plan.recipe}, {heading}")
             with choose_view(part) as self._view:
                 step = self._follow(name, received)
             self._view = None
@@ -108,16 +113,20 @@ class _Follower:
     def _follow(self, name: str, received: list[int]) -> CompletedStep:
         state = self._state
         state.expect_session()
+
+        def on_line(line: str) -> None:
+            # Later the processes print what the view has shown of the runs before.
+            if not received and not self._has_begun:
+                self._notify(line)
+
         try:
-            folder = self._training.await_run(
-                lambda: False, lambda line: None if received else self._notify(line)
-            )
+            folder = self._training.await_run(lambda: False, on_line)
         except UserError:
             if received:
                 return CompletedStep(name, state, None, exit_status(received))
             raise
         assert folder is not None
-        self._folder = folder
+        self._folder, self._has_begun = folder, True
         reader, has_ended = EventReader(folder.events, self._offset), False
         while not has_ended:
             # Looked at first: what was written before the processes ended is read below.

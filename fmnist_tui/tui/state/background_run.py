@@ -74,7 +74,9 @@ class BackgroundRun:
                 self._training.stop()
             with contextlib.closing(self._training):
                 for number, heading in enumerate(self._headings, 1):
-                    folder = self._training.await_run(lambda: False, self._on_line)
+                    # Later the processes print what they have trained before.
+                    on_line = self._on_line if number == 1 else lambda _: None
+                    folder = self._training.await_run(lambda: False, on_line)
                     assert folder is not None
                     self._delete_files()
                     self.begun.append((folder, heading))

@@ -191,3 +191,21 @@ def test_an_unwritable_runs_folder_is_reported_in_one_line(tmp_path: Path) -> No
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="--runs DIR"):
         HandoverOutput.temporary(tmp_path / "file" / "runs")
+
+
+def test_the_runs_of_one_process_are_found_one_after_another_even_after_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family = {1, 12}
+    monkeypatch.setattr(handover, "_process_family", lambda _: family)
+    find_run = handover.run_finder(tmp_path, None)
+    begun = []
+    for second in (2.0, 1.0, 3.0):
+        folder = RunFolder.create(tmp_path, "run", "sketches")
+        begin = replace(started(), t=second, host=socket.gethostname(), pid=12)
+        folder.events.write_text(EVENTS.encode(begin) + "\n")
+        begun.append(folder)
+        if second == 2.0:
+            assert find_run(1) == folder
+            family = {1}  # it has ended
+    assert [find_run(1) for _ in range(3)] == [begun[1], begun[2], None]
