@@ -97,8 +97,7 @@ class RunConfig(BaseModel):
 
     tta: Literal["none", "flip", "flip+shift", "selective"] = _field(
         "none",
-        "views of an image that are averaged in classification (selective: flip, and shift where"
-        " that leaves doubt)",
+        "averaged views of an image (selective: shift only if unsure)",
         group="evaluation",
     )
     test: bool = _field(True, "evaluate the finished run on the test split")

@@ -72,6 +72,8 @@ def check_recipes(
     session: Session, chosen: Sequence[Recipe], seeds: int | None, device: str
 ) -> Iterator[ClaimResult]:
     """Check every claim of these recipes over `seeds` seeds, or as many as a recipe says."""
+    for recipe in (recipe for recipe in chosen if not recipe.claims):
+        console.note(f"{recipe.name} claims nothing: not checked")
     variants = [(recipe, claims) for recipe in chosen for claims in recipe.variants(device)]
     for index, (recipe, claims) in enumerate(variants):
         part = ProgressPart(index, len(variants))

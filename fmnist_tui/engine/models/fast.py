@@ -17,13 +17,15 @@ PATCH = 3
 
 
 class Whitening(nn.Module):
-    """Decorrelates patches; its filters come from `prepare`, not from gradients."""
+    """Decorrelates patches; its filters come from `prepare`, not from gradients.
+
+    They are the strongest `directions` of the patches, or all."""
 
     weight: Tensor
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, directions: int | None = None) -> None:
         super().__init__()
-        directions = channels * PATCH**2
+        directions = directions or channels * PATCH**2
         self.outputs = 2 * directions
         self.register_buffer("weight", torch.zeros(self.outputs, channels, PATCH, PATCH))
 
@@ -34,37 +36,20 @@ class Whitening(nn.Module):
         covariance = (patches.T @ patches / len(patches)).cpu().double()  # MPS has no doubles
         values, vectors = torch.linalg.eigh(covariance)
         filters = (vectors / (values.clamp_min(0) + 5e-4).sqrt()).T.float()
+        # in ascending order of their strength
+        filters = filters[-(self.outputs // 2) :]
         self.weight.copy_(torch.cat([filters, -filters]).view_as(self.weight))
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight)
 
 
-class Fast(nn.Module):
-    """Whitening, three convolutions with pooling and normalisation, one linear layer."""
+class WhitenedNetwork(nn.Module):
+    """Layers that are trained, after whitening that is not."""
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, whitening: Whitening, body: nn.Sequential) -> None:
         super().__init__()
-        first, second, third = (spec.wide(count) for count in (32, 64, 128))
-        self.whitening = Whitening(spec.channels)
-        self.body = nn.Sequential(
-            nn.MaxPool2d(2),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(self.whitening.outputs, first, 3, padding=1, bias=False),
-            nn.BatchNorm2d(first),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(first, second, 3, padding=1, bias=False),
-            nn.MaxPool2d(2),
-            nn.BatchNorm2d(second),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(second, third, 3, padding=1, bias=False),
-            nn.MaxPool2d(2),
-            nn.BatchNorm2d(third),
-            nn.ReLU(inplace=True),
-            nn.Flatten(),
-            nn.Dropout(spec.dropout),
-            nn.Linear(third * ((spec.size - 2) // 8) ** 2, spec.classes),
-        )
+        self.whitening, self.body = whitening, body
 
     def prepare(self, images: Tensor) -> None:
         """Set the whitening filters from normalised training images, before the first step."""
@@ -76,4 +61,25 @@ class Fast(nn.Module):
 
 
 def build(spec: ModelSpec) -> nn.Module:
-    return Fast(spec)
+    """Whitening, three convolutions with pooling and normalisation, one linear layer."""
+    first, second, third = (spec.wide(count) for count in (32, 64, 128))
+    whitening = Whitening(spec.channels)
+    body = nn.Sequential(
+        nn.MaxPool2d(2),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(whitening.outputs, first, 3, padding=1, bias=False),
+        nn.BatchNorm2d(first),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(first, second, 3, padding=1, bias=False),
+        nn.MaxPool2d(2),
+        nn.BatchNorm2d(second),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(second, third, 3, padding=1, bias=False),
+        nn.MaxPool2d(2),
+        nn.BatchNorm2d(third),
+        nn.ReLU(inplace=True),
+        nn.Flatten(),
+        nn.Dropout(spec.dropout),
+        nn.Linear(third * ((spec.size - 2) // 8) ** 2, spec.classes),
+    )
+    return WhitenedNetwork(whitening, body)

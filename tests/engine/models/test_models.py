@@ -70,6 +70,20 @@ def test_the_fast_model_whitens_the_patches_it_was_prepared_with() -> None:
     assert spread.diagonal().min() > 0.3 and spread.diagonal().max() < 1.05
 
 
+def test_a_whitening_of_few_outputs_keeps_the_strongest_directions_with_both_signs() -> None:
+    images = F.avg_pool2d(torch.rand(64, 1, 30, 30), 3, stride=1) * 10
+    few, whole = (
+        plugins.load_plugin("models", name).build(ModelSpec(1, 28, 10)).whitening
+        for name in ("fast-cpu", "fast")
+    )
+    for whitening in (few, whole):
+        whitening.prepare(images)
+    # whitened, the strong directions of patches have the smallest filters
+    sizes = whole.weight[:9].flatten(1).norm(dim=1)
+    assert torch.equal(sizes.sort(descending=True).values, sizes)
+    assert torch.equal(few.weight, torch.cat([whole.weight[1:9], -whole.weight[1:9]]))
+
+
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small"])
 def test_a_torchvision_classifier_is_adapted_to_small_grey_images(name: str) -> None:
     model = plugins.load_plugin("models", f"torchvision:{name}").build(ModelSpec(1, 28, 10)).eval()

@@ -233,3 +233,13 @@ def test_the_table_has_a_row_for_each_claim(runs: FakeRuns) -> None:
         "plain frozen unchanged all of them 3 of 3 runs 3 12.0 yes",
         "plain digits ≥ 50.00 % – 0 – not checked",
     ]
+
+
+def test_a_recipe_without_claims_is_not_trained_and_that_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = FakeRuns()
+    monkeypatch.setattr(claims_module, "run_plan", runs)
+    assert [*check_recipes(NO_SESSION, [Recipe("modest", "", {})], None, "cpu")] == []
+    assert runs.seeds == []
+    assert "modest claims nothing: not checked" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from fmnist_tui.config import dataset_catalog
 from fmnist_tui.config.measurement import STEP_SECONDS, WARM_SECONDS, format_result
+from fmnist_tui.config.plans import NO_START
 from fmnist_tui.config.recipes import Claim, Recipe
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.tui.base.screen import DashboardScreen
@@ -153,7 +154,8 @@ def _describe_config(
     if info is not None and info.train and config.classes is None:
         val = round(info.train * config.val_fraction)
         train = config.limit or info.train - val
-        title += f": {train:,} images to train, {val:,} to validate, {info.test:,} to test at last"
+        test = f"{info.test:,} to test at last" if config.test else "none to test"
+        title += f": {train:,} images to train, {val:,} to validate, {test}"
     yield "data", title
     steps = math.ceil(train / config.batch_size) if train and config.classes is None else 0
     each = f" of {steps:,} steps" if steps else ""
@@ -200,7 +202,9 @@ def _describe_recipe(facts: RecipeFacts, changed: list[DraftRow]) -> Iterator[tu
 def _describe_plan(recipe: Recipe) -> str:
     if recipe.stages:
         names = ", ".join(stage.name for stage in recipe.stages)
-        return f"{len(recipe.stages)}, each from the weights of the one before: {safe_text(names)}"
+        is_new = any(stage.run.get("start") == NO_START for stage in recipe.stages[1:])
+        how = "one after the other" if is_new else "each from the weights of the one before"
+        return f"{len(recipe.stages)}, {how}: {safe_text(names)}"
     if recipe.ensemble is not None:
         return f"{recipe.ensemble.seeds} with a seed each, then combined into one classifier"
     return ""
