@@ -31,13 +31,14 @@ from fmnist_tui.engine.compute.uploads import UPLOADS
 from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.engine.inference.batch_size import evaluation_batch_size
 from fmnist_tui.engine.models import ModelSpec
+from fmnist_tui.engine.step.in_flight import bound_queue
 
 MAX_MEMBERS = 64
 # Keeps the logarithm of a probability finite.
 MIN_PROBABILITY = 1e-12
 # An image is unsure whose second class is at least this likely relative to its first (`selective`).
 UNSURE = 0.1
-# Called between two batches or steps: serves small jobs, and may raise to cancel the work.
+# Called between two batches, views or steps: serves small jobs, and may raise to cancel the work.
 OnTick = Callable[[], None]
 
 
@@ -225,17 +226,19 @@ class Classifier:
 
     @property
     def batch_size(self) -> int:
-        """How many images it classifies between two ticks."""
+        """How many images it classifies at once."""
         return evaluation_batch_size(self.info.size, self.device.torch_device)
 
-    def predict_logits(self, split: Split, on_tick: OnTick = no_op) -> npt.NDArray[np.float32]:
+    def predict_logits(
+        self, split: Split, on_tick: OnTick = no_op, on_view: OnTick = no_op
+    ) -> npt.NDArray[np.float32]:
         """Logits of every image; with test-time augmentation, log of the mean probabilities.
 
         Raises a CheckpointError if they are no numbers: finite weights may be too large."""
         device = self.device.torch_device
         data = UPLOADS.find(split, device) or DeviceSplit(split, device)
         with self.device.evaluation_numerics():
-            logits = predict_logits(self.model, data, self.info, self.device, on_tick)
+            logits = predict_logits(self.model, data, self.info, self.device, on_tick, on_view)
         if not np.isfinite(logits.max(axis=1)).all():
             raise CheckpointError(
                 f"{self.source}: the network's answers are NaN or infinite, its weights are no"
@@ -255,18 +258,26 @@ def predict_logits(
     info: ModelInfo,
     device: TrainingDevice,
     on_tick: OnTick = no_op,
+    on_view: OnTick = no_op,
 ) -> npt.NDArray[np.float32]:
-    """The model's logits for a split, in order; restores the model's mode."""
+    """The model's logits for a split, in order; restores the model's mode.
+
+    `on_tick` is called before every batch and `on_view` before every view of its images. A GPU
+    goes on meanwhile: what is queued there is bounded, and its answers are waited for once."""
     was_training = model.training
     model.eval()
     batches: list[Tensor] = []
+    queue = bound_queue(device.torch_device)
     try:
         size = evaluation_batch_size(info.size, data.device)
         for start in range(0, data.count, size):
             on_tick()
             with torch.inference_mode():
                 pixels = info.normalisation.normalise(data.slice(start, start + size))
-                batches.append(forward_views(model, pixels, info.config.tta, device).cpu())
+                batch = forward_views(model, pixels, info.config.tta, device, on_view=on_view)
+                batches.append(batch.to("cpu", non_blocking=device.is_cuda))
+            queue.launched(1)
+        device.synchronize()
     finally:
         model.train(was_training)
     logits: npt.NDArray[np.float32] = torch.cat(batches).numpy()
@@ -274,7 +285,12 @@ def predict_logits(
 
 
 def forward_views(
-    model: nn.Module, pixels: Tensor, tta: str, device: TrainingDevice, all_views: bool = False
+    model: nn.Module,
+    pixels: Tensor,
+    tta: str,
+    device: TrainingDevice,
+    all_views: bool = False,
+    on_view: OnTick = no_op,
 ) -> Tensor:
     """The model's logits for normalised pixels or, with test-time augmentation (`tta`), the
     logarithm of its mean probabilities over several views of each image.
@@ -284,6 +300,7 @@ def forward_views(
     pixels = pixels.contiguous(memory_format=torch.channels_last)
 
     def forward(view: Tensor) -> Tensor:
+        on_view()
         with device.autocast():
             logits: Tensor = model(view.contiguous(memory_format=torch.channels_last))
         return logits.float()

@@ -76,11 +76,12 @@ def evaluate_split(
     split: Split,
     checkpoint: CheckpointIdentity,
     on_tick: OnTick = no_op,
+    on_view: OnTick = no_op,
 ) -> SplitEvaluation:
     """Classify every image of a split and compute the figures."""
     predictions = Predictions(
         split=split.name,
-        logits=classifier.predict_logits(split, on_tick),
+        logits=classifier.predict_logits(split, on_tick, on_view),
         labels=split.labels,
         indices=split.indices,
         classes=classifier.info.dataset.classes,

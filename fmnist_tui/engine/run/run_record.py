@@ -107,12 +107,13 @@ def evaluate_and_record(
     folder: RunFolder,
     emit: Emit,
     on_tick: OnTick = no_op,
+    on_view: OnTick = no_op,
 ) -> None:
     """Evaluate a run's checkpoint on a split, emit the result and save the predictions."""
     phase, count = Phase(emit, checkpoint.step, f"evaluating on {split.name}"), len(split)
     size = classifier.batch_size
     tick = tick_with_progress(on_tick, phase.on_progress, "", count, 0, count, size)
-    evaluation = evaluate_split(classifier, split, checkpoint, tick)
+    evaluation = evaluate_split(classifier, split, checkpoint, tick, on_view)
     emit(evaluation.to_event())
     try:
         save_predictions(folder, evaluation)

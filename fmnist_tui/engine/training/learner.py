@@ -297,10 +297,12 @@ class Learner:
     def evaluation_batch_size(self) -> int:
         return evaluation_batch_size(self.info.size, self.device.torch_device)
 
-    def predict_logits(self, data: DeviceSplit, on_tick: OnTick = no_op) -> npt.NDArray[np.float32]:
+    def predict_logits(
+        self, data: DeviceSplit, on_tick: OnTick = no_op, on_view: OnTick = no_op
+    ) -> npt.NDArray[np.float32]:
         """Logits of a split, by the averaged weights if there are any."""
         with self._average.applied() if self._average is not None else nullcontext():
-            return predict_logits(self.model, data, self.info, self.device, on_tick)
+            return predict_logits(self.model, data, self.info, self.device, on_tick, on_view)
 
     def weights_payload(self) -> Payload:
         """What classification needs: the (averaged) weights and the model's facts."""

@@ -50,7 +50,7 @@ class LivePreview:
     def predict_sample(self, on_tick: OnTick = no_op) -> Glance:
         """Predict a sample of the split that includes the shown images."""
         start = time.perf_counter()
-        logits = self._learner.predict_logits(self._sample, on_tick)
+        logits = self._learner.predict_logits(self._sample, no_op, on_tick)
         glance = self._make_event(logits, self._sample_labels, np.arange(len(self._shown)))
         # The first preview warms up kernels: its duration says nothing about the next one's.
         now = time.perf_counter()

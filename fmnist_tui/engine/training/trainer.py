@@ -214,10 +214,10 @@ class Trainer:
         size = self.learner.evaluation_batch_size
         while True:
             phase, count = Phase(self._emit, self.learner.step, VALIDATING), self._validation.count
-            tick = self._tick_in_evaluation
-            tick = tick_with_progress(tick, phase.on_progress, VALIDATING, count, 0, count, size)
+            on_view = self._tick_in_evaluation
+            tick = tick_with_progress(no_op, phase.on_progress, VALIDATING, count, 0, count, size)
             try:
-                logits = self.learner.predict_logits(self._validation, tick)
+                logits = self.learner.predict_logits(self._validation, tick, on_view)
                 # The best to beat is one that is on disk.
                 while self._saver.is_busy:
                     self._saver.wait(PAUSE_POLL_SECONDS)

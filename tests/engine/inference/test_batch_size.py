@@ -19,16 +19,17 @@ GB = 10**9
 @pytest.mark.parametrize(
     ("side", "gpu_memory", "expected"),
     [
-        (28, None, 1000),  # as ever on a CPU
-        (8, None, 12250),
-        (64, None, 191),
-        (224, None, 15),
-        (256, None, 11),
+        (28, None, 256),
+        (8, None, 3136),
+        (64, None, 49),
+        (224, None, 4),
+        (256, None, 3),
         (28, 8 * GB, 1000),
         (28, 80 * GB, 6228),
         (28, 141 * GB, 8000),
         (256, 80 * GB, 74),
         (28, 1 * GB, 1000),
+        (28, 0, 1000),
     ],
 )
 def test_as_many_images_are_evaluated_at_once_as_have_the_pixels_that_suit_the_device(

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from fmnist_tui.engine.inference import classifier, evaluate
+from fmnist_tui.engine.inference import classifier
 from fmnist_tui.engine.run import phase
-from fmnist_tui.engine.training import telemetry
+from fmnist_tui.engine.training import learner, telemetry
 from fmnist_tui.protocol.commands import (
     Command,
     Detach,
@@ -47,8 +47,8 @@ def act_in_validation(harness: Harness, act: Callable[[], None]) -> None:
     """Call `act` between the batches of the first epoch's validation."""
 
     def on_tick() -> None:
-        learner = harness.learner
-        if learner.epoch == 0 and learner.epoch_step == learner.order.steps_per_epoch:
+        position = harness.learner.epoch, harness.learner.epoch_step
+        if position == (0, harness.learner.order.steps_per_epoch):
             act()
 
     harness.trainer.commands.on_tick = on_tick
@@ -169,8 +169,8 @@ def test_a_long_validation_tells_how_much_of_it_is_done_and_the_load_of_the_mach
 ) -> None:
     monkeypatch.setattr(phase, "SHARE_SECONDS", 0.0)
     monkeypatch.setattr(telemetry, "TELEMETRY_SECONDS", 0.0)
-    monkeypatch.setattr(classifier, "EVAL_BATCH_SIZE", 8)
-    monkeypatch.setattr(evaluate, "EVAL_BATCH_SIZE", 8)
+    for module in (classifier, learner):
+        monkeypatch.setattr(module, "evaluation_batch_size", lambda *_: 8)
     harness = make_harness(tmp_path, epochs=1)
     harness.trainer.run()
     events = harness.events
