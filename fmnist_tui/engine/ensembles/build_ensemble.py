@@ -134,7 +134,7 @@ def build_ensemble(
             what = f"evaluating on {split.name}"
             size = classifier.batch_size
             tick = tick_with_progress(on_tick, on_progress, what, len(split), done, total, size)
-            evaluate_and_record(classifier, split, checkpoint, folder, emit, tick)
+            evaluate_and_record(classifier, split, checkpoint, folder, emit, on_tick=tick)
             done += len(split)
         on_progress(total, total, "done")
     return folder

@@ -106,8 +106,8 @@ def evaluate_and_record(
     checkpoint: CheckpointIdentity,
     folder: RunFolder,
     emit: Emit,
-    on_tick: OnTick = no_op,
     on_view: OnTick = no_op,
+    on_tick: OnTick = no_op,
 ) -> None:
     """Evaluate a run's checkpoint on a split, emit the result and save the predictions."""
     phase, count = Phase(emit, checkpoint.step, f"evaluating on {split.name}"), len(split)

@@ -387,9 +387,7 @@ class _TrainingRun:
                 continue
             if split is self._dataset.test and (earlier := self._readings.get(split.name)):
                 self._alert("note", f"the test split is read again: reading {earlier + 1}")
-            evaluate_and_record(
-                classifier, split, loaded.identity, self._folder, self._emit, on_view=tick
-            )
+            evaluate_and_record(classifier, split, loaded.identity, self._folder, self._emit, tick)
         for command in self._training.inbox.receive():
             # A run that has been evaluated has finished, whatever was asked meanwhile.
             self._alert("note", format_ignored(command, "the run has finished"))
