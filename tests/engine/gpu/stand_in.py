@@ -23,12 +23,14 @@ class NVMLError(Exception):
 
 @dataclass
 class Gpu:
-    """`missing` maps functions of the library to the error that they answer with."""
+    """`missing` maps functions of the library to the error that they answer with. `is_part`: it
+    is a part of a GPU (MIG)."""
 
     name: str = "A card"
     load: int = 0
     used: int = 0
     missing: dict[str, int] = field(default_factory=dict)
+    is_part: bool = False
 
 
 class Gpus:
@@ -50,10 +52,12 @@ class Gpus:
         return "580.1"
 
     def nvmlDeviceGetHandleByUUID(self, uuid: str) -> Gpu:  # noqa: N802
-        if not uuid.startswith("GPU-"):
+        kind, _, number = uuid.partition("-")
+        gpu = self._gpus[int(number)]
+        if kind != ("MIG" if gpu.is_part else "GPU"):
             raise NVMLError(NOT_FOUND)
         self.asked.append(uuid)
-        return self._gpus[int(uuid.removeprefix("GPU-"))]
+        return gpu
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def read(gpu: Gpu, *_: object) -> Any:

@@ -39,6 +39,14 @@ def test_a_value_that_a_gpu_does_not_have_leaves_the_others(
     assert read == expected
 
 
+def test_of_a_part_of_a_gpu_the_memory_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = dict.fromkeys((name for name, _ in FUNCTIONS.values()), NOT_SUPPORTED)
+    del missing["nvmlDeviceGetMemoryInfo"]
+    use_gpus(monkeypatch, Gpu(used=8 * GB, missing=missing, is_part=True))
+    read = values(TelemetryReader(on_gpu(), list[Event]().append).read())
+    assert read == {**dict.fromkeys(FUNCTIONS), "gpu_memory_mb": 8 * 1024.0}
+
+
 def test_a_gpu_that_the_driver_has_lost_is_said_once_and_not_read_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
