@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,12 @@ def use_size(monkeypatch: pytest.MonkeyPatch, size: int, after: int = 3) -> None
     """Graphs of so many steps, once so many single replays have been timed."""
     monkeypatch.setattr(captured, "TIMED_STEPS", after)
     monkeypatch.setattr(captured, "choose_size", lambda *_: size)
+
+
+@pytest.fixture(scope="module")
+def eager(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The weights of a training without graphs."""
+    return train(tmp_path_factory.mktemp("eager"))[0]
 
 
 @pytest.mark.parametrize(
@@ -86,8 +94,8 @@ def test_the_weights_do_not_depend_on_the_steps_in_a_graph(
     after: int,
     single: int,
     several: int,
+    eager: str,
 ) -> None:
-    eager, _ = train(tmp_path / "eager")
     graphs = use_stand_in(monkeypatch)
     use_size(monkeypatch, size, after)
     weights, harness = train(tmp_path / "captured")
@@ -141,9 +149,8 @@ def test_the_time_of_a_capture_is_no_time_of_training(
 
 @pytest.mark.parametrize("failing", [0, 1])
 def test_a_run_whose_capture_fails_says_so_once_and_trains_as_without_a_graph(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int, eager: str
 ) -> None:
-    eager, _ = train(tmp_path / "eager")
     graphs = use_stand_in(monkeypatch, failing=failing)
     use_size(monkeypatch, 4)
     weights, harness = train(tmp_path / "captured")
@@ -208,6 +215,22 @@ def test_graphs_are_freed_however_a_run_ends(
     else:
         assert harness.trainer.run().reason == (STOPPED if end == "stopped" else FINISHED)
     assert were_all_freed(graphs)
+
+
+def test_a_captured_training_is_freed_without_garbage_collection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_stand_in(monkeypatch)
+    gc.disable()
+    try:
+        # The first optimiser of a process makes torch import modules that keep frames.
+        for name in ("first", "second"):
+            _, harness = train(tmp_path / name)
+            kept = [weakref.ref(part) for part in (harness.trainer, harness.trainer._step)]
+            del harness
+        assert [reference() for reference in kept] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_the_graph_of_a_search_of_its_own_is_freed(
