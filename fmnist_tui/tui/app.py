@@ -199,8 +199,7 @@ class Dashboard(ToastApp):
         return self._followed.start(lambda: self.app_state.session.train(config), heading)
 
     def start_lr_search(self, config: RunConfig) -> bool:
-        """Start a learning-rate search in this process, as a run of its own, on one device."""
-        config = config.changed(devices=1)
+        """Start a learning-rate search in this process, as a run of its own."""
         return self._followed.start(lambda: self.app_state.session.find_lr(config))
 
     def start_plan(self, plan: Plan) -> bool:

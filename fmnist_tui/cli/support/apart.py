@@ -35,6 +35,7 @@ from fmnist_tui.runs.handover import POLL_SECONDS, DetachedTraining, Launch
 from fmnist_tui.runs.jsonl_reader import EventReader, replay
 from fmnist_tui.runs.log import send_command
 from fmnist_tui.util.errors import UserError
+from fmnist_tui.util.text import safe_text
 
 
 def train_apart(
@@ -144,7 +145,7 @@ class _Follower:
 
     @property
     def _output(self) -> str:
-        return str(self._training.output.path)
+        return safe_text(self._training.output.path)
 
     def await_end(self) -> None:
         """Wait for the end of the processes: until then the run is in use."""

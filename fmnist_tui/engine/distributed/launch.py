@@ -16,6 +16,7 @@ from fmnist_tui.engine.cpu.machine import count_cpus
 from fmnist_tui.runs.handover import ALONE, Launch
 from fmnist_tui.util.errors import UserError
 from fmnist_tui.util.formatting import format_count
+from fmnist_tui.util.progress import FORMAT_VARIABLE
 
 # torchrun sets it for the processes that it starts.
 _STARTED = "TORCHELASTIC_RUN_ID"
@@ -64,4 +65,6 @@ def _torchrun(processes: int) -> Launch:
     command = (sys.executable, "-P", "-m", "torch.distributed.run", *options, "-m", "fmnist_tui")
     # Without a number of threads torchrun gives each process one.
     threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, count_cpus() // processes))
-    return Launch(command, {"OMP_NUM_THREADS": threads, "PYTHONSAFEPATH": "1"})
+    # What they print is for people, whoever reads this process.
+    variables = {"OMP_NUM_THREADS": threads, "PYTHONSAFEPATH": "1", FORMAT_VARIABLE: ""}
+    return Launch(command, variables)

@@ -86,8 +86,8 @@ def run_training(
         config = training.config = config.changed(devices=place.count)
     elif config.devices > 1:
         raise UserError(
-            f"devices = {config.devices}: one process trains on one device; start several with"
-            f" `torchrun --standalone --nproc-per-node={config.devices} -m fmnist_tui train`"
+            f"devices = {config.devices}: this trains on one device; `fmnist-tui train`, or Train"
+            " in the dashboard, starts a process for each"
         )
     before, changed, recorded_threads = RunState(), "", RecordedThreads()
     begins = training.folder is None

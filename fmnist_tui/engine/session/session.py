@@ -94,7 +94,8 @@ class Session:
         return self._start(Training(config, trials_dir=trials_dir))
 
     def find_lr(self, config: RunConfig, rate_range: RateRange | None = None) -> Training:
-        """Search for a learning rate, in a run of its own that trains nothing."""
+        """Search for a learning rate, in a run of its own that trains nothing, on one device."""
+        config = config.changed(devices=1)
         return self._start(Training(config, rate_range=rate_range or RateRange()))
 
     def predict(

@@ -10,6 +10,7 @@ from fmnist_tui.config import gpu_detect
 from fmnist_tui.config.plans import Plan, TrainStep
 from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.engine.distributed import launch
+from fmnist_tui.engine.session.session import Session
 from fmnist_tui.runs.handover import ALONE, Launch
 from fmnist_tui.util.errors import UserError
 
@@ -34,7 +35,7 @@ def test_several_devices_are_processes_of_torchrun_with_their_share_of_the_cpus(
         *("-P", "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
         *("-m", "fmnist_tui"),
     )
-    assert chosen.environment == {"OMP_NUM_THREADS": "4", "PYTHONSAFEPATH": "1"}
+    assert chosen.environment["OMP_NUM_THREADS"] == "4"
     assert choose(devices=8, device="cpu").environment["OMP_NUM_THREADS"] == "1"
     assert choose() is ALONE
 
@@ -61,3 +62,9 @@ def test_steps_on_different_numbers_of_devices_are_refused() -> None:
     steps = [TrainStep(str(count), RunConfig(devices=count)) for count in (1, 2)]
     with pytest.raises(UserError, match=r"devices differs between the steps \(1 and 2\)"):
         launch.choose_launch(launch.plan_configs(Plan("two", tuple(steps))))
+
+
+def test_a_learning_rate_for_several_devices_is_searched_on_one(session: Session) -> None:
+    training = session.find_lr(RunConfig(devices=2, device="cpu"))
+    assert training.config.devices == 1
+    training.stop("enough")

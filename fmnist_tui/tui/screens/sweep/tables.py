@@ -183,7 +183,8 @@ def _format_trial(
 def _format_epochs(trial: TrialView, epochs: int) -> str:
     """The epochs that are done, of a running trial also how many it will have."""
     if trial.state == trial_states.RUNNING:
-        done = trial.epochs if trial.share is None else f"{trial.share * epochs:.1f}"
+        places = 1 if epochs < 100 else 0
+        done = trial.epochs if trial.share is None else f"{trial.share * epochs:.{places}f}"
         return f"{done}/{epochs}"
     return str(trial.epochs or NO_VALUE)
 
