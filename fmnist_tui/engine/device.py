@@ -112,6 +112,10 @@ class TrainingDevice:
             torch.mps.synchronize()
 
 
+# The GPU that this process has used last, if any.
+_used_gpus: list[int] = []
+
+
 def choose_device(config: RunConfig) -> TrainingDevice:
     """Return the device that a config requests; raise a UserError if it is not available.
 
@@ -123,6 +127,7 @@ def choose_device(config: RunConfig) -> TrainingDevice:
     torch.set_num_threads(threads)
     if device.type == "cuda":
         numerics.fix_cublas_workspace()
+        _used_gpus[:] = [device.index]
         torch.cuda.set_device(device)
         capability = torch.cuda.get_device_capability(device)
         if not choice.has_kernels(capability, torch.cuda.get_arch_list()):
@@ -175,11 +180,13 @@ def _resolve_device(requested: str) -> tuple[torch.device, tuple[str, ...]]:
 def _choose_gpu() -> tuple[int, tuple[str, ...]]:
     """The GPU that this process has used last, or else the least busy one, and what to say of it.
 
-    It stays: the memory that torch keeps on a GPU is not given up, and a small job during a
-    training runs where that does."""
+    A process stays on its GPU: it keeps some memory there, a small job during a training runs where
+    that does, and after a training its own load would count as that of another program."""
+    if _used_gpus:
+        return _used_gpus[0], ()
     count = torch.cuda.device_count()
-    if count == 1 or torch.cuda.memory_reserved() > 0:
-        return torch.cuda.current_device(), ()
+    if count == 1:
+        return 0, ()
     chosen = choice.least_busy(choice.read_gpus())
     if chosen is None:
         raise failures.NoKernels

@@ -86,6 +86,7 @@ def use_gpus(
     library = Gpus(gpus, has_library)
     monkeypatch.setitem(sys.modules, "pynvml", library)
     monkeypatch.setattr("fmnist_tui.engine.gpu.choice.LOAD_SECONDS", 0.0)
+    monkeypatch.setattr("fmnist_tui.engine.device._used_gpus", [])
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
     def properties(index: int) -> SimpleNamespace:
@@ -98,7 +99,6 @@ def use_gpus(
         "is_available": lambda: True,
         "device_count": lambda: len(order),
         "current_device": lambda: 0,
-        "memory_reserved": lambda: 0,
         "set_device": lambda _: None,
         "get_arch_list": lambda: ["sm_80", "sm_90"],
         "get_device_capability": lambda _: (9, 0),

@@ -78,10 +78,10 @@ def test_auto_takes_the_least_busy_gpu_and_says_so(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_process_stays_on_the_gpu_that_it_uses(monkeypatch: pytest.MonkeyPatch) -> None:
-    use_gpus(monkeypatch, Gpu(load=90), Gpu())
-    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 1 * GB)
+    gpus = use_gpus(monkeypatch, Gpu(load=90), Gpu())
+    choose_device(config(device="cuda:0", precision="fp32"))
     device = choose_device(config(device="auto", precision="fp32"))
-    assert str(device.torch_device) == "cuda:0" and not device.notes
+    assert str(device.torch_device) == "cuda:0" and not device.notes and not gpus.asked
 
 
 def test_only_visible_gpus_are_read_each_by_its_uuid(monkeypatch: pytest.MonkeyPatch) -> None:
