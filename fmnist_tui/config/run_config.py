@@ -150,6 +150,8 @@ class RunConfig(BaseModel):
 
 
 FIELDS = RunConfig.model_fields
+# The settings that change each image by itself.
+AUGMENTING = ("flip", "shift", "crop", "rotate", "scale", "erase")
 # The settings that blend the images of a batch, and their labels.
 MIXING = ("mixup", "cutmix", "fmix")
 
@@ -324,6 +326,8 @@ def find_doubts(config: RunConfig) -> Iterator[str]:
             yield f"{name} = {value:g} does nothing: {config.model} has no such setting"
     if config.alternate_flip and not config.flip:
         yield "alternate_flip does nothing: flip is off"
+    if config.augment_once and not any(getattr(config, name) for name in AUGMENTING):
+        yield "augment_once does nothing: no image is augmented by itself"
     if config.optimizer == "renormalised-muon" and config.weight_decay:
         yield (
             f"weight_decay = {config.weight_decay:g} does nothing: renormalised-muon keeps the"

@@ -93,7 +93,10 @@ def build_ensemble(
         _check_compatible(first, second)
     member_ttas = {member.info.config.tta for member in members}
     common_tta = min(member_ttas) if len(member_ttas) == 1 else "none"
-    config = members[0].info.config.changed(recipe=recipe, tta=tta or common_tta, device=device)
+    # It is evaluated on test even if its members are not.
+    config = members[0].info.config.changed(
+        recipe=recipe, tta=tta or common_tta, device=device, test=True
+    )
     info = ModelInfo.for_ensemble(tuple(member.info for member in members), config)
     fp32_device = choose_device(config.changed(precision="fp32"))
     weights = {

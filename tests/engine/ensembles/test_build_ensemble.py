@@ -403,3 +403,15 @@ def test_the_members_common_test_time_augmentation_is_the_default(
     assert views(mixed) == "none"
     notes = [event.message for event in events_of(mixed) if isinstance(event, Alert)]
     assert any("different test-time augmentation" in note for note in notes)
+
+
+def test_an_ensemble_of_runs_that_left_the_test_split_unread_reads_it(session: Session) -> None:
+    members = [train(session, epochs=1, seed=seed, test=False) for seed in range(2)]
+    assert [evaluated_splits(member) for member in members] == [["val"], ["val"]]
+    folder = build(session, *members)
+    assert evaluated_splits(folder) == ["val", "test"]
+    assert recipes.read_recipe(folder.config).config().test
+
+
+def evaluated_splits(folder: RunFolder) -> list[str]:
+    return [event.split for event in events_of(folder) if isinstance(event, Evaluated)]

@@ -188,6 +188,8 @@ def test_parts_are_listed_once_each_and_none_means_no_parts() -> None:
         ({"body_lr": 0.5, "start": "another"}, ""),
         ({"alternate_flip": True}, "alternate_flip does nothing: flip is off"),
         ({"alternate_flip": True, "flip": True}, ""),
+        ({"augment_once": True, "mixup": 0.2}, "augment_once does nothing"),
+        ({"augment_once": True, "erase": 0.2}, ""),
         (
             {"optimizer": "renormalised-muon", "weight_decay": 0.1},
             "weight_decay = 0.1 does nothing",
