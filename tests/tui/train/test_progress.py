@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fmnist_tui.protocol.events import FAILED, STOPPED, RunEnded
+from fmnist_tui.protocol.events import FAILED, FINISHED, STOPPED, RunEnded
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.tui.screens.train.outcome import describe_outcome
 from fmnist_tui.tui.screens.train.progress import machine_figures, training_figures, wrap_parts
@@ -49,6 +49,9 @@ def test_how_a_run_has_ended_is_told_with_its_figures_and_the_keys_that_go_on() 
     assert finished.lines[1].startswith("test ") and finished.lines[1].endswith(" of 300")
     assert "±" in finished.lines[1]
     assert finished.keys == (("3", "evaluate"), ("4", "errors"), ("space", "next run"))
+    timed = ended(epochs=4)
+    timed.state.apply(RunEnded(START + 9, 80, 4, FINISHED, 9.0, warm_seconds=7.0))
+    assert describe_outcome(timed).headline == "finished in 0:07 warm, 0:09 in all"
     stopped = describe_outcome(ended(epochs=2, reason=STOPPED, message="stopped by key"))
     assert stopped.headline == "stopped after 0:09"
     assert stopped.lines[:2] == ("at step 40 of 80", "stopped by key")

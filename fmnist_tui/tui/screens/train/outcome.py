@@ -44,14 +44,14 @@ def describe_outcome(feed: RunFeed) -> Outcome:
 
 
 def _headline(feed: RunFeed) -> str:
-    """`finished in 2:41 warm`, `stopped after 0:24`."""
+    """`finished in 2:41 warm, 2:50 in all`, `stopped after 0:24`."""
     state, status = feed.state, feed.status
     if state.started is None or status == "not started":
         return "not started"
-    after = "in" if status == FINISHED else "after"
+    seconds = format_duration(state.seconds)
     if state.warm_seconds:
-        return f"{status} {after} {format_duration(state.warm_seconds)} warm"
-    return f"{status} {after} {format_duration(state.seconds)}"
+        seconds = f"{format_duration(state.warm_seconds)} warm, {seconds} in all"
+    return f"{status} {'in' if status == FINISHED else 'after'} {seconds}"
 
 
 def _reasons(feed: RunFeed) -> Iterator[str]:
@@ -79,8 +79,6 @@ def _results(state: RunState) -> Iterator[str]:
         yield f"test {margin} of {test.count:,}"
     if speed := state.mean_images_per_second:
         yield f"{speed:,.0f} images/s"
-    if state.warm_seconds:
-        yield f"{format_duration(state.seconds)} in all"
 
 
 def _next_keys(feed: RunFeed) -> Iterator[tuple[str, str]]:
