@@ -9,15 +9,16 @@ from tests.e2e.support import FORK_SERVER, LIMIT, Home
 
 
 class ProcessTeam:
-    """`count` processes of one command; the store of keys is held here, as torchrun holds it."""
+    """`count` processes of one command; as torchrun does, this object holds the store of
+    keys, as long as it exists."""
 
     def __init__(self, home: Home, count: int, job: str = "job", restarts: int = 0) -> None:
         self._home, self._count = home, count
         self._store = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
         self._job = {"TORCHELASTIC_RUN_ID": job, "TORCHELASTIC_RESTART_COUNT": str(restarts)}
 
-    def start(self, *arguments: str) -> list[ForkedProcess]:
-        """Start the program in all of them."""
+    def start(self, *arguments: str, code: str | None = None) -> list[ForkedProcess]:
+        """Start the program in all of them; in the last one run `code` before."""
         return [
             FORK_SERVER.start(
                 arguments,
@@ -32,6 +33,7 @@ class ProcessTeam:
                     "MASTER_PORT": str(self._store.port),
                     "TORCHELASTIC_USE_AGENT_STORE": "True",
                 },
+                code if rank == self._count - 1 else None,
             )
             for rank in range(self._count)
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from fmnist_tui.cli.support import options, run_plan
@@ -81,8 +82,8 @@ def run(args: argparse.Namespace) -> int:
         if resumed is not None:
             steps = _resume(session, resumed, config, plan)
         elif parent is not None:
-            fork = session.fork(parent, args.checkpoint or "last", config)
-            steps = iter([run_plan.run_training(fork)])
+            fork = partial(session.fork, parent, args.checkpoint or "last", config)
+            steps = iter([run_plan.run_or_continue(session, config, fork)])
         else:
             steps = run_plan.run_plan(session, plan)
         return run_plan.print_steps(steps, plan, args)

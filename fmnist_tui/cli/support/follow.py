@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -13,9 +15,13 @@ from typing import NoReturn
 
 from fmnist_tui.cli.support.training_view import TrainingView
 from fmnist_tui.engine.run.training_handle import Training
+from fmnist_tui.protocol.events import FAILED
 from fmnist_tui.protocol.run_state import RunState
 
 POLL_SECONDS = 0.1
+# torchrun kills its processes 30 s after the signal that ends them.
+END_SECONDS = 20.0
+NO_ANSWER = "another process of the run has ended, or does not answer"
 # With the names that a run records; schedulers send SIGUSR1 and SIGUSR2 before a time limit.
 SIGNALS = {
     signal.SIGINT: "Ctrl-C",
@@ -43,7 +49,11 @@ def follow_training(training: Training, view: TrainingView, state: RunState) -> 
         exit_immediately(number)
 
     with handle_signals(stop, quit_now) as received, view:
+        deadline = EndDeadline(received)
         while True:
+            if deadline.has_passed and state.started is not None and state.started.processes > 1:
+                training.record_end(NO_ANSWER, state.step, state.epochs_done, FAILED)
+                exit_immediately(received[0])
             has_ended = training.wait(POLL_SECONDS)
             while training.load_steps:
                 view.on_load_step(training.load_steps.popleft())
@@ -54,6 +64,21 @@ def follow_training(training: Training, view: TrainingView, state: RunState) -> 
             if has_ended and not training.events:
                 break
     return exit_status(received)
+
+
+class EndDeadline:
+    """How long one of several processes may take to end after the first of these signals: it may
+    wait for another one that is gone."""
+
+    def __init__(self, received: Sequence[int]) -> None:
+        self._received, self._deadline = received, math.inf
+
+    @property
+    def has_passed(self) -> bool:
+        now = time.monotonic()
+        if self._received:
+            self._deadline = min(self._deadline, now + END_SECONDS)
+        return now > self._deadline
 
 
 def format_stopping(name: str, doing: str, otherwise: str) -> str:

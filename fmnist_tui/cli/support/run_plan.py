@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fmnist_tui.cli.support import console, options
@@ -16,6 +17,8 @@ from fmnist_tui.config import recipes
 from fmnist_tui.config.notifications import load_notifications
 from fmnist_tui.config.plans import EnsembleStep, Plan
 from fmnist_tui.config.recipes import Recipe
+from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.engine.distributed.job_runs import find_run_of_job
 from fmnist_tui.engine.run.training_handle import Training
 from fmnist_tui.engine.session.session import Session
 from fmnist_tui.protocol.events import FAILED, FINISHED
@@ -79,6 +82,28 @@ def run_training(
     return CompletedStep(name, state, training.folder, status, training.error)
 
 
+def run_or_continue(
+    session: Session,
+    config: RunConfig,
+    start: Callable[[], Training],
+    name: str = "",
+    part: ProgressPart = WHOLE,
+) -> CompletedStep:
+    """Run a training, or go on with the run that the same job of torchrun has begun before it was
+    started again."""
+    place, earlier = session.place, None
+    if place.job:
+        earlier = find_run_of_job(session.runs_dir, place.job, config)
+    state = replay(earlier.events) if earlier is not None else RunState()
+    if earlier is None or (state.end_reason == FINISHED and not place.restarts):
+        return run_training(start(), name, part)
+    if state.end_reason == FINISHED:
+        return CompletedStep(name, state, earlier)
+    console.note(f"{earlier.name}: begun by the same job, goes on")
+    recorded = recipes.read_recipe(earlier.config).config()
+    return run_training(session.resume(earlier, recorded), name, part, state)
+
+
 def run_plan(session: Session, plan: Plan, part: ProgressPart = WHOLE) -> Iterator[CompletedStep]:
     """Run the steps of a plan, up to the first that does not finish."""
     plan = plan.resolve_starts(lambda start: str(resolve_start(start, session.runs_dir)))
@@ -89,7 +114,8 @@ def run_plan(session: Session, plan: Plan, part: ProgressPart = WHOLE) -> Iterat
         if isinstance(step, EnsembleStep):
             completed = _build_ensemble(session, plan, step, step_part)
         else:
-            completed = run_training(session.train(step.config), step.name, step_part)
+            start = partial(session.train, step.config)
+            completed = run_or_continue(session, step.config, start, step.name, step_part)
         yield completed
         if completed.folder is None or completed.status:
             return

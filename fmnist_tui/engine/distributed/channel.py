@@ -14,11 +14,13 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 from torch.distributed import DistError, PrefixStore, Store  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import rendezvous
 
 from fmnist_tui.config.run_config import RunConfig
+from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.engine.distributed.place import Place
 from fmnist_tui.engine.run.training_handle import Cancelled
 from fmnist_tui.runs.handover import has_process
@@ -50,10 +52,12 @@ class Channel:
 
     # -- the first process ---------------------------------------------------------------
 
-    def announce(self, config: RunConfig) -> None:
-        """Have the others begin to train a run with these settings."""
+    def announce(self, config: RunConfig, device: TrainingDevice) -> None:
+        """Have the others begin to train a run with these settings, on devices of this kind."""
         self._runs += 1
-        self._store.set(f"run/{self._runs}", config.model_dump_json())
+        kind, precision = device.torch_device.type, device.precision
+        settings = config.changed(device=kind, precision=precision)
+        self._store.set(f"run/{self._runs}", settings.model_dump_json())
 
     def end(self) -> None:
         """Tell the others that no run follows."""
@@ -148,7 +152,7 @@ class Channel:
         """The keys of these processes, once all of them have arrived."""
         if self._keys is None:
             try:
-                store, _, _ = next(rendezvous("env://"))
+                store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=ANSWER_SECONDS)))
                 self._keys = PrefixStore(self._meet(store), store)
             except (RuntimeError, ValueError) as error:
                 where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
@@ -165,7 +169,7 @@ class Channel:
         name = f"{os.getpid()} {socket.gethostname()} {secrets.token_hex(4)}"
         store.set(f"fmnist-tui/name/{rank}", name)
         keys = [f"fmnist-tui/name/{each}" for each in ranks]
-        deadline = time.monotonic() + self.seconds
+        deadline = time.monotonic() + ANSWER_SECONDS
         while time.monotonic() < deadline:
             if self.place.is_first and store.check(keys):
                 names = [store.get(key).decode() for key in keys]
@@ -181,5 +185,5 @@ class Channel:
                         return str(current)
             self._pause()
         raise UserError(
-            f"not all {self.place.count} processes have arrived within {self.seconds:.0f} s"
+            f"not all {self.place.count} processes have arrived after {ANSWER_SECONDS:.0f} s"
         )

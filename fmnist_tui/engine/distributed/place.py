@@ -5,23 +5,30 @@ torchrun says it to each process in its environment. Imports no torch."""
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fmnist_tui.util.errors import UserError
+
+# In the table of what a run was made with.
+JOB_KEY = "job"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """A process's number among `count` processes, 0 for the first, which alone writes the run.
 
-    `local_rank` is its number among the `local_count` of its machine."""
+    `local_rank` is its number among the `local_count` of its machine. `job` names what torchrun
+    was started for; `restarts` says how often it, or Slurm, has started the job again."""
 
     rank: int = 0
     count: int = 1
     local_rank: int = 0
     local_count: int = 1
     machine: int = 0
+    job: str = ""
+    restarts: int = 0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Place:
@@ -41,7 +48,14 @@ class Place:
             number("LOCAL_RANK", "0"),
             number("LOCAL_WORLD_SIZE", "1"),
             number("GROUP_RANK", "0"),
+            _name_job(environment["TORCHELASTIC_RUN_ID"]),
+            number("TORCHELASTIC_RESTART_COUNT", "0") + number("SLURM_RESTART_COUNT", "0"),
         )
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What a run's config.toml says of the job."""
+        return {JOB_KEY: self.job} if self.job else {}
 
     @property
     def is_first(self) -> bool:
@@ -50,6 +64,11 @@ class Place:
     @property
     def is_several(self) -> bool:
         return self.count > 1
+
+
+def _name_job(run_id: str) -> str:
+    """torchrun's name for the job; where it was given none, its process stands for it."""
+    return run_id if run_id != "none" else f"{socket.gethostname()}-{os.getppid()}"
 
 
 # The place of a process that torchrun has not started.

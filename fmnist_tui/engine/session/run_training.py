@@ -23,6 +23,7 @@ from fmnist_tui.engine.compute.uploads import UPLOADS
 from fmnist_tui.engine.device import TrainingDevice
 from fmnist_tui.engine.distributed.channel import Channel
 from fmnist_tui.engine.distributed.own_device import choose_own_device
+from fmnist_tui.engine.distributed.parts import own_part, share_state
 from fmnist_tui.engine.distributed.place import Place, check_batch_size
 from fmnist_tui.engine.distributed.processes import Processes, joined
 from fmnist_tui.engine.inference.classifier import Classifier, ModelInfo, OnTick
@@ -148,7 +149,7 @@ def run_training(
 
         try:
             training.inbox.set_source(CommandReader(folder.commands).poll)
-            write_config(folder, config, device, provenance)
+            write_config(folder, config, device, {**provenance, **place.provenance})
             warm = before.warm_seconds if before.sessions else 0.0
             training.set_record(folder, emit, RunClock(before.seconds, warm))
             is_told = not training.trials_dir and training.rate_range is None
@@ -215,10 +216,9 @@ class _TrainingRun:
             self._training.error = error
 
     def _announce(self) -> None:
-        """Have the other processes take part, on the kind of device that this one has."""
+        """Have the other processes take part."""
         if self._channel is not None:
-            kind, precision = self._device.torch_device.type, self._device.precision
-            self._channel.announce(self._training.config.changed(device=kind, precision=precision))
+            self._channel.announce(self._training.config, self._device)
 
     def _run(self, initialise: Initialise | None, run_end: RunEnd, processes: Processes) -> None:
         training, learner, failure = self._training, None, None
@@ -228,7 +228,7 @@ class _TrainingRun:
             info = ModelInfo.from_dataset(training.config, self._dataset)
             learner = Learner(info, self._dataset, self._device, processes)
             notes = initialise(learner, self._store) if initialise else ()
-            learner.share_state()
+            share_state(learner)
             if self._before.sessions and not learner.step:
                 notes = (resume.BEGINS_AGAIN, *notes)
             if self._changed:
@@ -313,7 +313,7 @@ class _TrainingRun:
             self._alert("note", f"augment_once: {why}, so each batch is augmented by itself")
         trainer = Trainer(
             learner,
-            learner.own_part(val),
+            own_part(learner, val),
             store,
             self._emit,
             self._training.inbox,

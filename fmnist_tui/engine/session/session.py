@@ -51,7 +51,7 @@ class Session:
     """The interface of the engine. Its methods return at once and are thread-safe."""
 
     def __init__(self, runs_dir: Path, data_dir: Path, place: Place = ALONE) -> None:
-        self.runs_dir, self.data_dir, self._place = runs_dir, data_dir, place
+        self.runs_dir, self.data_dir, self.place = runs_dir, data_dir, place
         self._jobs: deque[tuple[Future[Any], Callable[[SmallJobs], Any]]] = deque()
         self._next: Training | None = None
         self._running: Training | None = None
@@ -215,7 +215,7 @@ class Session:
             if self._running is not None:
                 self._run_to_end(self._running)
         WAIT.set_brief(False, 1)
-        if self._place.is_several and self._place.is_first:
+        if self.place.is_several and self.place.is_first:
             self._channel.end()
         self._refuse_waiting()
 
@@ -223,7 +223,7 @@ class Session:
         """Run a training; `Training.error` gets what prevented or broke it."""
         try:
             # By name, so that importing a session does not depend on torch.
-            channel = self._channel if self._place.is_several else None
+            channel = self._channel if self.place.is_several else None
             if training.is_led:
                 module = importlib.import_module("fmnist_tui.engine.session.take_part")
                 module.take_part(training, self.data_dir, self._tick, channel)
@@ -266,7 +266,7 @@ class Session:
     @cached_property
     def _channel(self) -> Channel:
         module: Any = importlib.import_module("fmnist_tui.engine.distributed.channel")
-        channel: Channel = module.Channel(self._place, self._is_stopped)
+        channel: Channel = module.Channel(self.place, self._is_stopped)
         return channel
 
     def _is_stopped(self) -> bool:

@@ -11,6 +11,7 @@ from fmnist_tui.config.run_config import RunConfig
 from fmnist_tui.data.load import load_dataset_for
 from fmnist_tui.engine.distributed.channel import Channel
 from fmnist_tui.engine.distributed.own_device import choose_own_device
+from fmnist_tui.engine.distributed.parts import own_part, share_state
 from fmnist_tui.engine.distributed.processes import joined
 from fmnist_tui.engine.inference.classifier import ModelInfo, OnTick
 from fmnist_tui.engine.run import failures
@@ -52,10 +53,10 @@ def _train(
             Learner(ModelInfo.from_dataset(config, dataset), dataset, device, processes)
         ) as learner,
     ):
-        learner.share_state()
+        share_state(learner)
         Trainer(
             learner,
-            learner.own_part(dataset.val),
+            own_part(learner, dataset.val),
             None,
             _forget,
             training.inbox,

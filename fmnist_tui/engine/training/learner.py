@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from fmnist_tui.config import plugins
-from fmnist_tui.data.dataset import Dataset, Split
+from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.engine.checkpoints.checkpoint import FORMAT, CheckpointError, Payload, check_weights
 from fmnist_tui.engine.compiler_import import postpone_import
 from fmnist_tui.engine.compute import rng
@@ -39,7 +39,7 @@ from fmnist_tui.engine.step.rates import RateTensors
 from fmnist_tui.engine.step.training_step import Network, TrainingStep
 from fmnist_tui.engine.training.freezing import FrozenParts, use_body_lr
 from fmnist_tui.protocol.events import Event
-from fmnist_tui.util.errors import UserError, format_error
+from fmnist_tui.util.errors import format_error
 
 # Training images that a model may look at before the first step.
 PREPARATION_IMAGES = 4096
@@ -330,28 +330,6 @@ class Learner:
             "frozen": self.frozen.sha256 if self.frozen is not None else "",
             "threads": self.device.threads,
         }
-
-    def own_part(self, split: Split) -> DeviceSplit | None:
-        """The part of a split, on the device, that this process evaluates; None if it is empty."""
-        if not len(split):
-            return None
-        if not self.processes.place.is_several:
-            return UPLOADS.get(split, self.device.torch_device)
-        rows = self.processes.share(len(split))
-        arrays = (split.images[rows], split.labels[rows], split.indices[rows])
-        return DeviceSplit(Split(split.name, *arrays), self.device.torch_device)
-
-    def share_state(self) -> None:
-        """Give all processes of the run the state of the first."""
-        payload = self.processes.share_state(self.full_payload)
-        if payload is None:
-            return
-        theirs, own = payload["about"], self.info.to_dict()
-        for table, key in ((theirs, "config"), (own, "config")):
-            del table[key]
-        if theirs != own:
-            raise UserError("the images here are not those that the first process has")
-        self.restore(payload, "the state of the first process")
 
     def load_weights(self, weights: Mapping[str, Tensor], source: str) -> None:
         """Replace the initial random weights."""
