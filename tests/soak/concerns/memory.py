@@ -1,0 +1,109 @@
+"""Memory of long sessions: flat over many trainings, trials of a sweep, and runs of a dashboard.
+
+With Fashion-MNIST where it is on this machine, or else with sketches.
+"""
+
+# ruff: noqa: T201
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+from fmnist_tui.data.load import is_present
+from fmnist_tui.util import paths
+from tests.e2e.support import LIMIT, wait_for
+from tests.e2e.terminal import Terminal, dashboard_env
+from tests.soak.concern import Concern, Tally
+from tests.soak.memory_rows import resident_mb
+
+RUNS = {"trainings": 20, "sweep": 30, "dashboard": 20}
+# The short form only tells whether anything is kept that should not be.
+FEW_RUNS, FEW_IMAGES, IMAGES = 3, 600, 6_000
+# Of the last three quarters of the runs, the largest and the smallest from their median.
+MARGIN = 0.02
+
+
+def run(tally: Tally, tries: int) -> None:
+    data = paths.data_dir()
+    dataset = "fashion" if is_present("fashion", data) else "sketches"
+    for kind in list(RUNS)[:tries]:
+        is_short = tries < len(RUNS)
+        count = FEW_RUNS if is_short else RUNS[kind]
+        limit = FEW_IMAGES if is_short else IMAGES
+        with tally.trial(f"{kind}, {count}"):
+            folder = tally.folder / kind
+            if kind == "dashboard":
+                sizes = in_dashboard(folder, data, count, dataset, limit)
+            else:
+                words = (kind, str(count), str(folder), str(data), dataset, str(limit))
+                sizes = in_session(words)
+            if not is_short:
+                print(f"    {kind} on {dataset}, MB: {' '.join(f'{size:.0f}' for size in sizes)}")
+                check_flat(sizes)
+
+
+def in_session(words: tuple[str, ...]) -> list[float]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.soak.memory_rows", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.strip().splitlines()[-1]
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert all(row["alive"].get("Learner", 0) == 0 for row in rows), rows[-1]
+    first, last = rows[len(rows) // 4]["alive"], rows[-1]["alive"]
+    assert first == last, f"{first} became {last}"
+    return [row["rss"] for row in rows]
+
+
+def in_dashboard(folder: Path, data: Path, count: int, dataset: str, limit: int) -> list[float]:
+    """Start run after run with the space bar."""
+    settings = {"DATASET": dataset, "LIMIT": str(limit), "MODEL": "two-conv", "EPOCHS": "1"}
+    env = {
+        **dashboard_env(folder),
+        **{f"FMNIST_TUI_{name}": value for name, value in settings.items()},
+        "FMNIST_TUI_DATA": str(data),
+    }
+    sizes = []
+    with Terminal(env=env, cold=True) as terminal:
+        terminal.until("2 Train")
+        terminal.press("2")
+        terminal.until("Next run")
+        for number in range(1, count + 1):
+            wait_for(partial(start, terminal, folder / "runs", number))
+            wait_for(partial(has_ended, folder / "runs", number))
+            terminal.until("space Start")
+            sizes.append(resident_mb(terminal.pid))
+        terminal.press("q")
+        assert terminal.wait_for_exit(LIMIT) == 0
+    return sizes
+
+
+def start(terminal: Terminal, runs: Path, number: int) -> bool:
+    """Press the space bar if a run can be started; whether so many have begun. The run before may
+    still be being closed, and another is refused then."""
+    if "space Start" in terminal.text():
+        terminal.press("space", pause=1.0)
+    return len(list(runs.glob("*/events.jsonl"))) == number
+
+
+def has_ended(runs: Path, number: int) -> bool:
+    """Whether so many runs have ended."""
+    records = [file.read_text() for file in runs.glob("*/events.jsonl")]
+    return sum('"is":"RunEnded"' in record for record in records) == number
+
+
+def check_flat(sizes: list[float]) -> None:
+    later = sizes[len(sizes) // 4 :]
+    middle = statistics.median(later)
+    worst = max(abs(size / middle - 1) for size in later)
+    assert worst <= MARGIN, f"{worst:.1%} from the median of {middle:.0f} MB"
+
+
+CONCERN = Concern("memory of long sessions", run, short=1, full=3)
