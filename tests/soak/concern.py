@@ -50,7 +50,7 @@ class Concern:
 
     name: str
     run: Callable[[Tally, int], None]
-    short: int  # trials in `make test`
+    short: int  # trials in `make test`, 0 if only many tell anything
     full: int  # trials in `make soak`
 
 

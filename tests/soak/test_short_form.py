@@ -10,6 +10,8 @@ import pytest
 from tests.e2e.support import FORK_SERVER
 from tests.soak.concern import Concern, Tally, load_concerns, spread
 
+CONCERNS = [concern for concern in load_concerns() if concern.short]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def fork_server() -> Iterator[None]:
@@ -19,7 +21,7 @@ def fork_server() -> Iterator[None]:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("concern", load_concerns(), ids=lambda concern: concern.name)
+@pytest.mark.parametrize("concern", CONCERNS, ids=lambda concern: concern.name)
 def test_a_few_trials_of_a_concern_lose_nothing(concern: Concern, tmp_path: Path) -> None:
     tally = Tally(tmp_path)
     concern.run(tally, concern.short)

@@ -22,8 +22,7 @@ from tests.soak.concern import Concern, Tally
 from tests.soak.memory_rows import resident_mb
 
 RUNS = {"trainings": 20, "sweep": 30, "dashboard": 20}
-# The short form only tells whether anything is kept that should not be.
-FEW_RUNS, FEW_IMAGES, IMAGES = 3, 600, 6_000
+IMAGES = 3_000
 # Of the last three quarters of the runs, the largest and the smallest from their median.
 MARGIN = 0.02
 
@@ -32,22 +31,17 @@ def run(tally: Tally, tries: int) -> None:
     data = paths.data_dir()
     dataset = "fashion" if is_present("fashion", data) else "sketches"
     for kind in list(RUNS)[:tries]:
-        is_short = tries < len(RUNS)
-        count = FEW_RUNS if is_short else RUNS[kind]
-        limit = FEW_IMAGES if is_short else IMAGES
+        count, folder = RUNS[kind], tally.folder / kind
         with tally.trial(f"{kind}, {count}"):
-            folder = tally.folder / kind
             if kind == "dashboard":
-                sizes = in_dashboard(folder, data, count, dataset, limit)
+                sizes = in_dashboard(folder, data, count, dataset)
             else:
-                words = (kind, str(count), str(folder), str(data), dataset, str(limit))
-                sizes = in_session(words)
-            if not is_short:
-                print(f"    {kind} on {dataset}, MB: {' '.join(f'{size:.0f}' for size in sizes)}")
-                check_flat(sizes)
+                sizes = in_session(kind, str(count), str(folder), str(data), dataset, str(IMAGES))
+            print(f"    {kind} on {dataset}, MB: {' '.join(f'{size:.0f}' for size in sizes)}")
+            check_flat(sizes)
 
 
-def in_session(words: tuple[str, ...]) -> list[float]:
+def in_session(*words: str) -> list[float]:
     done = subprocess.run(
         [sys.executable, "-m", "tests.soak.memory_rows", *words],
         capture_output=True,
@@ -62,9 +56,9 @@ def in_session(words: tuple[str, ...]) -> list[float]:
     return [row["rss"] for row in rows]
 
 
-def in_dashboard(folder: Path, data: Path, count: int, dataset: str, limit: int) -> list[float]:
+def in_dashboard(folder: Path, data: Path, count: int, dataset: str) -> list[float]:
     """Start run after run with the space bar."""
-    settings = {"DATASET": dataset, "LIMIT": str(limit), "MODEL": "two-conv", "EPOCHS": "1"}
+    settings = {"DATASET": dataset, "LIMIT": str(IMAGES), "MODEL": "two-conv", "EPOCHS": "1"}
     env = {
         **dashboard_env(folder),
         **{f"FMNIST_TUI_{name}": value for name, value in settings.items()},
@@ -106,4 +100,4 @@ def check_flat(sizes: list[float]) -> None:
     assert worst <= MARGIN, f"{worst:.1%} from the median of {middle:.0f} MB"
 
 
-CONCERN = Concern("memory of long sessions", run, short=1, full=3)
+CONCERN = Concern("memory of long sessions", run, short=0, full=len(RUNS))
