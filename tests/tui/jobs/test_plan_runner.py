@@ -458,7 +458,7 @@ async def test_the_claims_of_a_recipe_are_checked_after_a_question(
         assert started == [("check fast", ["recipes", "check", "fast", *folders])]
         assert toasts == ["fast: 1 of 2 claims passed; 1 could not be checked"]
         dashboard.start_flow(check_recipe(dashboard, "staged"))
-        assert toasts[-1] == "staged has no claims to check"
+        assert toasts[-1] == "staged has no claims to check on this machine"
 
 
 CHECKS = [{"recipe": "fast", "passed": True}, {"recipe": "fast", "passed": None}]
