@@ -35,7 +35,7 @@ def run_status(feed: RunFeed, jobs: str = "") -> StatusLine:
     elif state.started is not None and feed.is_live:
         epochs = state.started.epochs
         words.append((f"ep {min(state.epochs_done + 1, epochs)}/{epochs}", EPOCH))
-    if feed.status not in ("training", "validating"):
+    if feed.status.partition(",")[0] not in ("training", "validating"):
         words.append((feed.status, STATUS))
     if (val := find_validation(state)) is not None:
         words.append((f"{val.format(1)} val", ACCURACY))

@@ -7,7 +7,12 @@ from dataclasses import replace
 from fmnist_tui.protocol.events import FAILED, FINISHED, STOPPED, RunEnded
 from fmnist_tui.protocol.run_state import RunState
 from fmnist_tui.tui.screens.train.outcome import describe_outcome
-from fmnist_tui.tui.screens.train.progress import machine_figures, training_figures, wrap_parts
+from fmnist_tui.tui.screens.train.progress import (
+    epoch_position,
+    machine_figures,
+    training_figures,
+    wrap_parts,
+)
 from fmnist_tui.tui.state.run_feed import RunFeed
 from tests.tui.support import START, events
 from tests.unit.support import changed, started, telemetry
@@ -30,6 +35,15 @@ def test_the_figures_say_how_many_threads_are_used_and_what_others_use() -> None
     assert {"others 102 %", "threads sleep to wait"} <= set(machine_figures(state))
     state.apply(changed("threads", "1"))
     assert "1 of 2 threads" in machine_figures(state)
+
+
+def test_an_epoch_that_is_being_validated_is_not_over() -> None:
+    state = RunState(step=248)
+    assert epoch_position(state, 62, 620) == (5, 0)
+    state.apply(changed("phase", "validating, 51 %"))
+    assert epoch_position(state, 62, 620) == (4, 62)
+    assert epoch_position(RunState(step=620), 62, 620) == (10, 62)
+    assert epoch_position(RunState(step=250), 62, 620) == (5, 2)
 
 
 def ended(*, epochs: int, reason: str = "", message: str = "") -> RunFeed:

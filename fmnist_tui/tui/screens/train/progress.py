@@ -77,13 +77,12 @@ class RunProgress(IncrementalWidget):
         self._has_steps = started.total_steps > 0
         per_epoch = max(1, started.steps_per_epoch)
         total = max(1, started.total_steps)
-        done = state.step >= total
-        epoch = min(started.epochs, state.step // per_epoch + (0 if done else 1))
+        epoch, steps = epoch_position(state, per_epoch, total)
         left = state.eta_seconds
         self._bars.update(
             self._epoch_task,
             description=f"epoch {epoch}/{started.epochs}",
-            completed=per_epoch if done else state.step % per_epoch,
+            completed=steps,
             total=per_epoch,
             # A search is a single epoch.
             visible=started.kind != LRFIND,
@@ -159,6 +158,14 @@ def _latest_progress(state: RunState) -> Progress | None:
     """The latest progress of this session: that of an earlier one tells nothing of now."""
     progress, started = state.progress, state.started
     return progress if progress and started and progress.t >= started.t else None
+
+
+def epoch_position(state: RunState, per_epoch: int, total: int) -> tuple[int, int]:
+    """The epoch that a run is in, and its steps so far: an epoch is over once it is validated."""
+    epochs, steps = divmod(min(state.step, total), per_epoch)
+    if epochs and not steps and (state.step >= total or state.phase.startswith("validating")):
+        return epochs, per_epoch
+    return epochs + 1, steps
 
 
 def training_figures(state: RunState, status: str) -> list[str]:
