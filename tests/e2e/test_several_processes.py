@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fmnist_tui.engine.distributed.channel import ANSWER_VARIABLE
-from fmnist_tui.protocol.commands import ScaleLearningRate, Stop
+from fmnist_tui.protocol.commands import FindLearningRate, Pause, ScaleLearningRate, Stop
 from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.log import send_command
 from tests.e2e.support import Home, events, wait_for
@@ -39,11 +39,13 @@ LONG = ["--dataset", "sketches", "--limit", "512", "--model", "linear", "--epoch
 
 
 def test_several_processes_train_the_run_that_one_trains(home: Home) -> None:
-    ends = ProcessTeam(home, 2).run("train", *RICH, "--epochs", "2")
+    ends = ProcessTeam(home, 2).run("train", *RICH, "--epochs", "2", "--compile")
     assert [status for status, _, _ in ends] == [0, 0], ends
     assert ends[1][1:] == ("", ""), "only the first process prints"
     (shared,) = home.runs.iterdir()
     assert of_kind(shared, "RunStarted")[0]["processes"] == 2
+    warnings = [alert["message"] for alert in of_kind(shared, "Alert") if alert["level"] != "note"]
+    assert warnings == ["not compiled: several processes train this network"]
     assert "devices = 2" in (shared / "config.toml").read_text()
     # Stopped after an epoch and gone on with: as many, other numbers of processes.
     paused = []
@@ -69,6 +71,11 @@ def test_commands_reach_all_processes_at_the_same_step(home: Home) -> None:
     run = home.wait_for_steps(processes[0])
     send_command(RunFolder(run), ScaleLearningRate(time.time(), 0.5))
     wait_for(lambda: [e for e in of_kind(run, "Changed") if e["what"] == "lr"])
+    send_command(RunFolder(run), FindLearningRate(time.time(), 1e-4, 1e-2, 20))
+    (searched,) = wait_for(lambda: of_kind(run, "LrSearched"))
+    assert searched["reason"] == "finished" and len(of_kind(run, "LrProbed")) == 20
+    send_command(RunFolder(run), Pause(time.time()))
+    wait_for(lambda: [e for e in of_kind(run, "Changed") if e["what"] == "paused"])
     send_command(RunFolder(run), Stop(time.time()))
     assert [end(process)[0] for process in processes] == [0, 0]
     (ended,) = of_kind(run, "RunEnded")

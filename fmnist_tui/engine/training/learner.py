@@ -159,10 +159,14 @@ class Learner:
         """Make the rate `lr` now, and scale the rest of the schedule in proportion."""
         self.lr_factor = lr / learning_rate(self.config, self.step, self.total_steps)
 
-    def compile(self, warn: Callable[[str], None]) -> Network:
-        """The compiled network, or the model itself with a warning if compiling fails.
+    def compile(self, warn: Callable[[str], None]) -> Network | None:
+        """The compiled network, or the model itself with a warning if compiling fails; None where
+        several processes train it.
 
         The trial batch changes batch-norm statistics and random generators; both are restored."""
+        if self.processes.place.is_several:
+            warn("not compiled: several processes train this network")
+            return None
         model, device = self.model, self.device
         weights = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
         generators = rng.get_state(device.torch_device)
