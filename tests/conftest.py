@@ -41,11 +41,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """One fork server for all workers: starting one takes seconds of processor time."""
-    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
-        from tests.e2e.support import FORK_SERVER
+    from tests.e2e.support import FORK_SERVER
 
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
         FORK_SERVER.share()
-        config.add_cleanup(FORK_SERVER.close)
+    config.add_cleanup(FORK_SERVER.close)
 
 
 class GpuTests(pytest.Package):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.support import FORK_SERVER, QUICK, Home
+from tests.e2e.support import QUICK, Home
 
 # Seconds for a test that starts several processes, one after another
 TIMEOUT = 400
@@ -18,13 +17,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.timeout(TIMEOUT))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def fork_server() -> Iterator[None]:
-    """Stop the fork server after the tests."""
-    yield
-    FORK_SERVER.close()
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """A server that forks the program off a process with all imports done.
 
 Each forked program has its own process, environment, standard streams and, if requested, its own
-terminal; only the seconds of importing are saved. Tests about starting use a new interpreter.
+terminal; only the seconds of importing are saved. What it starts itself (a dashboard for a browser,
+a job, the process that takes a run over or reads an untrusted file) is forked too. Tests about
+starting use a new interpreter, or have such processes start in one with COLD.
 
-Run as a program, this listens on a socket at the given path. A request is one message: arguments,
-environment, whether the streams are a terminal, and Python code to run instead of the program (or
-none), as JSON, with the three streams attached. The answers are the process ID and, when the
-process has ended, its exit status.
+Run as a program, this listens on a socket at the given path. A request is one message: a Request
+as JSON, with the three streams attached. The answers are the process ID and, when the process has
+ended, its exit status.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import importlib
 import json
 import os
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -28,8 +30,11 @@ import tempfile
 import termios
 import threading
 import time
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
+
+from tests.e2e.forked_python import DETACHED
 
 PRELOADED = (
     "numpy",
@@ -52,8 +57,31 @@ REQUEST_BYTES = 1 << 18
 START_SECONDS = 120.0
 # Names a function, as MODULE:NAME, that a forked program calls before it begins.
 PREPARE = "FMNIST_TEST_PREPARE"
+# Has a forked program start others in new interpreters.
+COLD = "FMNIST_TEST_COLD"
 # The socket of the server that all pytest workers share.
 SHARED = "FMNIST_TEST_FORK_SERVER"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run: the program or another module of it, or `code` instead."""
+
+    arguments: list[str]
+    environment: dict[str, str]
+    code: str | None = None
+    # Whether the streams are a terminal, which the process shall control
+    controls_terminal: bool = False
+    module: str = "fmnist_tui"
+    # The current folder; with one, the process gets a session of its own.
+    folder: str = ""
+    # Signals to ignore
+    ignored: list[int] = field(default_factory=list)
+    # Whether the process is killed when the other end of the line is closed.
+    is_owned: bool = False
+
+    def encode(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
 
 
 class ForkedProcess:
@@ -112,16 +140,6 @@ class ForkedProcess:
         return output.get(0, ""), output.get(1, "")
 
 
-def request(
-    arguments: tuple[str, ...],
-    environment: dict[str, str],
-    code: str | None = None,
-    *,
-    controls_terminal: bool = False,
-) -> bytes:
-    return json.dumps([list(arguments), environment, controls_terminal, code]).encode()
-
-
 class ForkServer:
     """Starts the server on first use, unless pytest's workers share one."""
 
@@ -131,12 +149,21 @@ class ForkServer:
         self._lock = threading.Lock()
 
     def start(
-        self, arguments: tuple[str, ...], environment: dict[str, str], code: str | None = None
+        self,
+        arguments: tuple[str, ...],
+        environment: dict[str, str],
+        code: str | None = None,
+        errors: Path | None = None,
     ) -> ForkedProcess:
-        """Start the program with its output in pipes and no input."""
+        """Start the program with its output in pipes, or errors in this file, and no input."""
         (out, child_out), (err, child_err) = os.pipe(), os.pipe()
+        if errors is not None:
+            os.close(child_err)
+            child_err = os.open(errors, os.O_WRONLY | os.O_CREAT)
         no_input = os.open(os.devnull, os.O_RDONLY)
-        line = self._send(request(arguments, environment, code), (no_input, child_out, child_err))
+        line = self._send(
+            Request([*arguments], environment, code), (no_input, child_out, child_err)
+        )
         return ForkedProcess(line, os.fdopen(out, "r"), os.fdopen(err, "r"))
 
     def start_in(
@@ -149,7 +176,7 @@ class ForkServer:
         """Start the program in this terminal, as its session leader. Closes the descriptor."""
         streams = (terminal, os.dup(terminal), os.dup(terminal))
         return ForkedProcess(
-            self._send(request(arguments, environment, code, controls_terminal=True), streams)
+            self._send(Request([*arguments], environment, code, controls_terminal=True), streams)
         )
 
     def command_for(
@@ -160,7 +187,7 @@ class ForkServer:
         with self._lock:
             path = self._start_server(environment)
         (folder / "request").write_bytes(
-            request(arguments, environment, code, controls_terminal=True)
+            Request([*arguments], environment, code, controls_terminal=True).encode()
         )
         script = Path(__file__).with_name("lend_terminal.py")
         return [sys.executable, "-SE", str(script), path, str(folder)]
@@ -172,6 +199,11 @@ class ForkServer:
         script = Path(__file__).with_name("forked_torchrun.py")
         return [sys.executable, "-SE", str(script), path]
 
+    def python(self) -> str:
+        """A program that stands in for python where that starts the program."""
+        with self._lock:
+            return str(_stand_in(self._start_server(dict(os.environ))))
+
     def run(
         self, arguments: tuple[str, ...], environment: dict[str, str]
     ) -> subprocess.CompletedProcess[str]:
@@ -179,13 +211,13 @@ class ForkServer:
         out, err = process.communicate()
         return subprocess.CompletedProcess(arguments, process.wait(), out, err)
 
-    def _send(self, message: bytes, streams: tuple[int, int, int]) -> socket.socket:
+    def _send(self, request: Request, streams: tuple[int, int, int]) -> socket.socket:
         with self._lock:
-            path = self._start_server(json.loads(message)[1])
+            path = self._start_server(request.environment)
         line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, REQUEST_BYTES)
         line.connect(path)
-        socket.send_fds(line, [message], list(streams))
+        socket.send_fds(line, [request.encode()], list(streams))
         for stream in streams:
             os.close(stream)
         return line
@@ -240,6 +272,10 @@ def _serve(path: str) -> None:
     for name in PRELOADED:
         importlib.import_module(name)
     load_dataset("sketches", data_dir=Path())
+    stand_in, script = _stand_in(path), Path(__file__).with_name("forked_python.py")
+    words = shlex.join([sys.executable, "-SE", str(script), path])
+    stand_in.write_text(f'#!/bin/sh\nexec {words} "$@"\n')
+    stand_in.chmod(0o755)
     gc.freeze()
     wake_reader, wake_writer = os.pipe()
     os.set_blocking(wake_writer, False)
@@ -251,25 +287,34 @@ def _serve(path: str) -> None:
     listener.listen(16)
     Path(f"{path}.new").rename(path)
     waiting: dict[int, socket.socket] = {}
+    owned: dict[int, int] = {}
     while True:
-        ready, _, _ = select.select([listener.fileno(), wake_reader], [], [])
+        ready, _, _ = select.select([listener.fileno(), wake_reader, *owned], [], [])
         if wake_reader in ready:
             os.read(wake_reader, 64)
         if listener.fileno() in ready:
             line, _ = listener.accept()
             message, streams = _receive(line)
+            request = Request(**json.loads(message))
             child = os.fork()
             if child == 0:
                 inherited = [listener, line, *waiting.values()]
-                _run_program(json.loads(message), streams, [end.fileno() for end in inherited])
+                if not request.environment.get(COLD):
+                    _fork_children(stand_in)
+                _run_program(request, streams, [end.fileno() for end in inherited])
             for stream in streams:
                 os.close(stream)
             waiting[child] = line
+            if request.is_owned:
+                owned[line.fileno()] = child
             line.send(f"{child}\n".encode())
+        for closed in owned.keys() & {*ready}:
+            os.kill(owned.pop(closed), signal.SIGKILL)
         for child in list(waiting):
             ended, status = os.waitpid(child, os.WNOHANG)
             if ended:
                 line = waiting.pop(child)
+                owned.pop(line.fileno(), None)
                 with contextlib.suppress(OSError):
                     line.send(f"{os.waitstatus_to_exitcode(status)}\n".encode())
                 line.close()
@@ -284,13 +329,25 @@ def _receive(line: socket.socket) -> tuple[bytes, list[int]]:
     return message, list(streams)
 
 
-def _run_program(
-    request: tuple[list[str], dict[str, str], bool, str | None],
-    streams: list[int],
-    inherited: list[int],
-) -> None:
+def _stand_in(path: str) -> Path:
+    """What stands in for python in the programs that the server at this socket forks."""
+    return Path(path).with_name("python")
+
+
+def _fork_children(stand_in: Path) -> None:
+    """Have the server fork what this process starts."""
+    from fmnist_tui.runs import handover
+
+    sys.executable = str(stand_in)
+    # The process that takes a run over is no child of the stand-in.
+    handover._SHELL = (
+        f'[ "$1" = {shlex.quote(sys.executable)} ] && [ "$3" = -m ] && [ "$4" = fmnist_tui ] &&'
+        f' trap "" HUP INT QUIT && {DETACHED}=1 exec "$@" </dev/null\n{handover._SHELL}'
+    )
+
+
+def _run_program(request: Request, streams: list[int], inherited: list[int]) -> None:
     """Run the program, or the code that was given, in the forked child, and exit."""
-    arguments, environment, controls_terminal, code = request
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for descriptor in inherited:
@@ -298,14 +355,18 @@ def _run_program(
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
-    if controls_terminal:
+    if request.controls_terminal or request.folder:
         os.setsid()
+    if request.controls_terminal:
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    _reopen_streams(buffered=not controls_terminal)
+    if request.folder:
+        os.chdir(request.folder)
+    for number in request.ignored:
+        signal.signal(number, signal.SIG_IGN)
+    _reopen_streams(buffered=not request.controls_terminal)
     os.environ.clear()
-    os.environ.update(environment)
-    sys.argv = ["fmnist-tui", *arguments]
-    from fmnist_tui.__main__ import main
+    os.environ.update(request.environment)
+    sys.argv = ["fmnist-tui", *request.arguments]
 
     if prepare := os.environ.pop(PREPARE, ""):
         module, _, name = prepare.partition(":")
@@ -313,9 +374,12 @@ def _run_program(
     status = 1
     with contextlib.suppress(SystemExit):
         try:
-            if code is not None:
-                exec(code, {"__name__": "__main__"})
-            status = main()
+            if request.code is not None:
+                exec(request.code, {"__name__": "__main__"})
+            if request.module == "fmnist_tui":
+                status = importlib.import_module("fmnist_tui.__main__").main()
+            else:
+                status = importlib.import_module(request.module).main(request.arguments)
         except SystemExit as left:
             status = left.code if isinstance(left.code, int) else 1
             raise

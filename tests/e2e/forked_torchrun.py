@@ -26,7 +26,7 @@ def run(path: str, words: list[str]) -> int:
         line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 18)
         line.connect(path)
-        message = json.dumps([arguments, {**os.environ, **environment}, False, None])
+        message = json.dumps({"arguments": arguments, "environment": {**os.environ, **environment}})
         no_input = os.open(os.devnull, os.O_RDONLY)
         socket.send_fds(line, [message.encode()], [no_input, 1, 2])
         pids.append(int(line.recv(64)))

@@ -18,8 +18,9 @@ import aiohttp
 import psutil
 import pyte
 
+from tests.e2e.fork_server import COLD, ForkedProcess
 from tests.e2e.screen import Screen
-from tests.e2e.support import LIMIT, Home, events, wait_for
+from tests.e2e.support import FORK_SERVER, LIMIT, Home, events, wait_for
 from tests.e2e.terminal import dashboard_env
 
 # Settings of a training that does not end by itself
@@ -43,21 +44,28 @@ SIZE = (120, 36)
 
 
 class Server:
-    """A running `fmnist-tui serve`; `url` and `token` are those it printed."""
+    """A running `fmnist-tui serve`; `url` and `token` are those it printed. It and its dashboards
+    are forked, or start in new interpreters (COLD)."""
 
     def __init__(self, folder: Path, *words: str, **environment: str) -> None:
         home = Home(folder)
         home.runs.mkdir(exist_ok=True)
         self.runs = home.runs
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "fmnist_tui", "serve", "--port", "0", "--json", *words],
-            env={**home.environment, **dashboard_env(folder), **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=(folder / "serve.log").open("w"),
-            text=True,
-        )
         self.log = folder / "serve.log"
+        arguments = ("serve", "--port", "0", "--json", *words)
+        variables = {**home.environment, **dashboard_env(folder), **environment}
+        self.process: ForkedProcess | subprocess.Popen[str]
+        if COLD in environment:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "fmnist_tui", *arguments],
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self.log.open("w"),
+                text=True,
+            )
+        else:
+            self.process = FORK_SERVER.start(arguments, variables, errors=self.log)
         assert self.process.stdout is not None
         output = ""
         while not output.endswith("}\n"):

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from tests.browser import Page, browser, needs_chromium
+from tests.e2e.fork_server import COLD
 from tests.e2e.serving import LONG, UPGRADE, Server, SocketClient, TerminalView, connect_clients
 from tests.e2e.support import LIMIT, Home, wait_for
 
@@ -221,16 +222,17 @@ async def test_beyond_the_limit_of_connections_a_page_explains_it(
         assert server.stop(signal.SIGTERM) == 143
 
 
-def test_with_sighup_ignored_it_outlives_its_terminal(tmp_path: Path) -> None:
+async def test_with_sighup_ignored_it_outlives_its_terminal(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        server = Server(tmp_path)
+        server = Server(tmp_path, **{COLD: "1"})
     finally:
         signal.signal(signal.SIGHUP, before)
     with server:
         server.process.send_signal(signal.SIGHUP)
-        assert server.request("/", ("Host", server.host), ("Cookie", server.cookie))[0] == 200
-        assert server.stop(signal.SIGTERM) == 143
+        async with connect_clients(server, 1) as [client]:
+            await client.until("1 Data")
+        assert await asyncio.to_thread(server.stop, signal.SIGTERM) == 143
 
 
 async def test_nothing_is_left_of_closed_and_broken_connections(tmp_path: Path) -> None:

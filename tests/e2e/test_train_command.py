@@ -214,10 +214,11 @@ def test_a_training_whose_terminal_is_gone_goes_on(home: Home) -> None:
 
 
 def test_a_training_prints_its_results_in_ascii_if_nothing_else_can_be_shown(home: Home) -> None:
-    home.environment |= {"PYTHONIOENCODING": "ascii"}
-    done = home.run_cold("train", *QUICK, "--epochs", "1")
-    assert done.returncode == 0, done.stderr
-    assert "confusion on test" in done.stdout and done.stdout.isascii()
+    code = "import sys; sys.stdout.reconfigure(encoding='ascii', errors='strict')"
+    process = home.start("train", *QUICK, "--epochs", "1", code=code)
+    out, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 0, err
+    assert "confusion on test" in out and out.isascii()
 
 
 def test_a_closed_output_pipe_prints_no_traceback(trained: Home) -> None:
@@ -231,33 +232,13 @@ def test_a_closed_output_pipe_prints_no_traceback(trained: Home) -> None:
     assert "Exception ignored" not in output
 
 
-def test_training_on_a_full_disk_goes_on_but_is_not_called_finished(
-    home: Home, tmp_path: Path
-) -> None:
+def test_training_on_a_full_disk_goes_on_but_is_not_called_finished(home: Home) -> None:
     # A limit on the size of files has the effect of a full disk.
-    script = tmp_path / "small.sh"
-    script.write_text('trap "" XFSZ; ulimit -f 24; exec "$@"\n')
-    done = subprocess.run(
-        [
-            "bash",
-            str(script),
-            sys.executable,
-            "-m",
-            "fmnist_tui",
-            "train",
-            *QUICK,
-            "--epochs",
-            "4",
-            "--json",
-        ],
-        env=home.environment,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    assert done.returncode == 1, done.stderr
-    document = json.loads(done.stdout)
+    code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (24 << 10, 24 << 10))"
+    process = home.start("train", *QUICK, "--epochs", "4", "--json", code=code)
+    out, err = process.communicate(timeout=LIMIT)
+    assert process.returncode == 1, err
+    document = json.loads(out)
     assert (document["epochs"], document["state"]) == (4, "failed")
-    assert "checkpoint not saved" in done.stderr
-    assert "the run failed: no checkpoint could be saved" in done.stderr
+    assert "checkpoint not saved" in err
+    assert "the run failed: no checkpoint could be saved" in err

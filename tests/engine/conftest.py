@@ -7,9 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from fmnist_tui.engine.checkpoints import weights_source
 from fmnist_tui.engine.session import run_training
 from fmnist_tui.engine.session.session import Session
+from tests.e2e.support import FORK_SERVER
 from tests.engine.support import blobs
+
+
+@pytest.fixture(autouse=True)
+def forked_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes that read untrusted files have torch imported already."""
+
+    def command(module: str) -> list[str]:
+        return [FORK_SERVER.python(), "-P", "-m", module]
+
+    monkeypatch.setattr(weights_source, "program_command", command)
 
 
 @pytest.fixture

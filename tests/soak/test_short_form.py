@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.support import FORK_SERVER
 from tests.soak.concern import Concern, Tally, load_concerns, spread
 
 CONCERNS = [concern for concern in load_concerns() if concern.short]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def fork_server() -> Iterator[None]:
-    """Stop the fork server after the tests."""
-    yield
-    FORK_SERVER.close()
 
 
 @pytest.mark.timeout(400)

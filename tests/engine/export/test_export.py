@@ -39,6 +39,7 @@ from fmnist_tui.runs.folder import RunFolder
 from fmnist_tui.runs.jsonl_reader import EventReader, replay
 from fmnist_tui.runs.lock import RunLock
 from fmnist_tui.util.errors import UsageError, UserError
+from fmnist_tui.util.paths import program_command
 from fmnist_tui.util.text import safe_text
 from tests.engine import support
 from tests.engine.support import PATIENCE, blobs, config
@@ -461,8 +462,10 @@ def test_a_model_that_onnx_cannot_express_is_refused_with_the_reason(
 
 @pytest.mark.usefixtures("untrusted")
 def test_the_process_that_reads_untrusted_files_reads_sidecars(
-    session: Session, tmp_path: Path
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A new interpreter, as outside of tests
+    monkeypatch.setattr(weights_source, "program_command", program_command)
     run = train(session)
     exported = export_to(session, run.path, tmp_path / "model.pth")
     assert exported.parity is not None and exported.parity.largest_difference == 0

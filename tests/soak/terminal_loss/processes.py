@@ -24,16 +24,17 @@ def is_alive(pid: int) -> bool:
 
 def started_with(folder: Path, word: str = "") -> set[int]:
     """The living processes that were started with this folder in their environment, and with
-    this word in their command."""
+    this word in their command; or that write their errors to a file in the folder."""
     wanted, found = os.fsencode(folder), set()
-    for path in Path("/proc").glob("[0-9]*/environ"):
+    for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            command = path.with_name("cmdline").read_bytes()
-            if wanted not in path.read_bytes() or word.encode() not in command:
-                continue
-            if is_alive(int(path.parent.name)):
-                found.add(int(path.parent.name))
-    return found
+            is_named = word.encode() in (path / "cmdline").read_bytes()
+            # The environment of a forked process is that of the fork server.
+            if (is_named and wanted in (path / "environ").read_bytes()) or (
+                not word and folder in (path / "fd" / "2").readlink().parents
+            ):
+                found.add(int(path.name))
+    return {pid for pid in found if is_alive(pid)}
 
 
 def cpu_share(pid: int, seconds: float) -> float:
