@@ -21,9 +21,10 @@ class Uploads:
         self._in_use: weakref.WeakSet[DeviceSplit] = weakref.WeakSet()
 
     def keep_only(self, dataset: Dataset) -> None:
-        """Drop the splits of other datasets: a run needs the memory."""
+        """Drop the splits of other datasets: a run needs the memory. One for which there was no
+        room is dropped as well: there may be now."""
         splits = (dataset.train, dataset.val, dataset.test)
-        self._kept = [data for data in self._kept if data.source() in splits]
+        self._kept = [data for data in self._kept if data.is_resident and data.source() in splits]
 
     def release(self) -> None:
         """Drop all: memory is short."""

@@ -13,6 +13,7 @@ from fmnist_tui.data import load
 from fmnist_tui.data.dataset import Dataset
 from fmnist_tui.data.loaded import LoadedDatasets
 from fmnist_tui.engine.checkpoints.checkpoint import CheckpointStore
+from fmnist_tui.engine.compute import loader
 from fmnist_tui.engine.compute.loader import DeviceSplit, Normalisation
 from fmnist_tui.engine.compute.uploads import UPLOADS
 from fmnist_tui.engine.session.session import Session
@@ -114,6 +115,18 @@ def test_a_run_with_other_images_drops_those_of_the_run_before() -> None:
     assert UPLOADS.find(first.train, CPU) is data, "what is in use is found"
     del data
     assert UPLOADS.find(first.train, CPU) is None
+
+
+def test_the_next_run_tries_again_to_keep_images_on_the_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dataset = blobs(16)
+    monkeypatch.setattr(loader, "free_bytes", lambda _: 0)
+    assert UPLOADS.get(dataset.train, CPU).note
+    monkeypatch.setattr(loader, "free_bytes", lambda _: None)
+    UPLOADS.keep_only(dataset)
+    data = UPLOADS.get(dataset.train, CPU)
+    assert data.is_resident and not data.note
 
 
 def test_running_out_of_memory_drops_them(
