@@ -322,9 +322,12 @@ def forward_views(
         if all_views:
             every = torch.cat([near, classify(_shift(pixels))]).mean(0)
             mean = torch.where(unsure.view(-1, 1), every, mean)
-        elif unsure.any():
-            shifted = classify(_shift(pixels[unsure]))
-            mean[unsure] = torch.cat([near[:, unsure], shifted]).mean(0)
+        else:
+            # The only wait for the device, which a mask as an index would repeat.
+            rows = unsure.nonzero().squeeze(1)
+            if len(rows):
+                shifted = classify(_shift(pixels[rows]))
+                mean[rows] = torch.cat([near[:, rows], shifted]).mean(0)
     return mean.clamp_min(MIN_PROBABILITY).log()
 
 
