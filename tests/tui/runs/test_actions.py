@@ -170,7 +170,7 @@ async def test_a_archives_a_run_after_asking(
     app_state.selected_run = run
     async with open_dashboard("runs") as (dashboard, pilot):
         await wait_for_rows(dashboard, pilot, 1)
-        for answer in ("escape", "y"):
+        for answer in ("enter", "y"):  # what changes nothing is preselected
             assert run.path.is_dir()
             await pilot.press(*"aaa")  # held down
             await wait_until(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))

@@ -71,6 +71,9 @@ async def test_an_existing_file_is_overwritten_only_after_asking(
             (await screen_input(dashboard, pilot)).value = str(out)
             await pilot.press("enter")
             await wait_until(pilot, lambda: isinstance(dashboard.screen, ChoiceDialog))
+            choices = dashboard.screen.query_one(OptionList)
+            assert choices.highlighted_option is not None
+            assert choices.highlighted_option.id == "n", "what changes nothing is preselected"
             await pilot.press(answer)
             await wait_until(pilot, lambda: not isinstance(dashboard.screen, ChoiceDialog))
         (words,) = jobs.words

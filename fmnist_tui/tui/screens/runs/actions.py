@@ -175,7 +175,7 @@ class RunActions:
             f"Archive {run_name(run)}?",
             "The run moves to the subfolder archive and is no longer listed here."
             f" `fmnist-tui runs unarchive {safe_text(run.run.id)}` moves it back.",
-            [Choice("y", "archive"), Choice("n", "cancel")],
+            [Choice("n", "cancel"), Choice("y", "archive")],
         )
         if await self._screen.ask(dialog) == "y":
             moved = await self._screen.in_thread(partial(archive.archive, run.run))

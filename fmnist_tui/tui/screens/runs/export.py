@@ -57,7 +57,7 @@ async def export_run(screen: DashboardScreen, run: RunSummary) -> None:
         dialog = ChoiceDialog(
             "Overwrite the file?",
             f"{format_path(out)} exists already.",
-            [Choice("y", "overwrite"), Choice("n", "cancel")],
+            [Choice("n", "cancel"), Choice("y", "overwrite")],
         )
         if await screen.ask(dialog) != "y":
             return
