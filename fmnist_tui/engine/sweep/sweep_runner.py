@@ -180,8 +180,11 @@ class SweepRunner:
         return self._ledger.claim(str(self._folder.path), self._group_name)
 
     def _locked_group(self) -> AbstractContextManager[None]:
-        """Of the workers of a group one at a time counts the trials and takes one."""
-        return locked(self._group) if self._group is not None else nullcontext()
+        """Of the workers of a group one at a time counts the trials and takes one. One that is to
+        stop takes none; the folder may be gone."""
+        if self._group is None or self._stop_reason is not None:
+            return nullcontext()
+        return locked(self._group)
 
     def _end(self, counts: StudyCounts) -> tuple[str, str] | None:
         """The reason and message of the sweep's end, None if it goes on."""

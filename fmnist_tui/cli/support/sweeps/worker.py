@@ -1,7 +1,7 @@
 """A worker of a sweep in this process, alone or as one of several.
 
 The standard input of one of several tells it when the process that started it is gone: it then
-returns its trial to the study and ends.
+returns its trial to the study and ends, and deletes the folder that they share.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Callable
@@ -62,7 +63,12 @@ def work(args: argparse.Namespace, ledger: StudyLedger, group: Path | None = Non
             raise KeyboardInterrupt(number)
 
         if group is not None:
-            _call_when_orphaned(lambda: sweep.stop("the process that started it has ended"))
+
+            def end_orphaned() -> None:
+                sweep.stop("the process that started it has ended")
+                shutil.rmtree(group, ignore_errors=True)
+
+            _call_when_orphaned(end_orphaned)
         with handle_signals(stop, interrupt) as received:
             try:
                 outcome = sweep.run()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shutil
 import signal
 import tempfile
 import time
@@ -153,6 +154,7 @@ class WorkerGroup:
     def _interrupt(self, number: int) -> NoReturn:
         # They record why their trials have no end.
         self._signal(signal.SIGQUIT)
+        shutil.rmtree(self._folder, ignore_errors=True)
         exit_immediately(number)
 
     def _signal(self, number: int) -> None:
