@@ -283,7 +283,7 @@ def _leave_background(app_state: AppState, feed: RunFeed, background: Background
         if app_state.stops_background:
             _print(f"{feed.name}: saving …")
             feed.send(Stop(time.time(), "the dashboard quit"))
-            _await_end(feed)
+            feed = _await_end(feed, background)
             if feed.state.end is not None and feed.folder is not None:
                 _print(f"{feed.name} {feed.state.end.outcome}: {feed.folder.path}")
             return
@@ -306,11 +306,15 @@ def _leave_background(app_state: AppState, feed: RunFeed, background: Background
         app_state.exit_code = 130
 
 
-def _await_end(feed: RunFeed) -> None:
-    """Wait until no process trains the run."""
+def _await_end(feed: RunFeed, background: BackgroundRun) -> RunFeed:
+    """Wait until no process trains the run; returns it, with the folder of one that has begun
+    although its processes were to end."""
     while feed.is_live:
+        if feed.folder is None and background.first is not None:
+            feed = RunFeed.open(background.first)
         feed.drain()
         time.sleep(POLL_SECONDS)
+    return feed
 
 
 def _hand_over_rest(app_state: AppState, plan: Plan, folder: RunFolder) -> None:

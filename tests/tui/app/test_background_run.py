@@ -109,6 +109,26 @@ async def test_a_run_on_two_devices_is_started_followed_and_left_as_the_dialog_s
     assert processes.is_alive and not processes.is_stopped
 
 
+async def test_quitting_waits_for_the_end_of_a_run_that_begins_while_it_is_stopped(
+    open_dashboard: OpenDashboard,
+    processes: FakeProcesses,
+    app_state: AppState,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with open_dashboard("train", size=(120, 36)) as (dashboard, pilot):
+        assert dashboard.start_run(CONFIG_OF_TWO)
+        await pilot.press("ctrl+q")
+        await wait_until(pilot, lambda: isinstance(dashboard.screen, QuitDialog))
+        await pilot.press("s")
+        await wait_until(pilot, lambda: not dashboard.is_running)
+        folder = make_run(app_state.runs_dir, CONFIG_OF_TWO)
+        processes.add_run(folder)
+        assert app_state.feed is not None and app_state.feed.background is not None
+        app_state.feed.background.wait(10)
+        launch._finish_run(app_state)
+    assert f" finished: {folder.path}" in capsys.readouterr().err
+
+
 async def test_the_steps_of_a_plan_are_followed_one_after_another(
     open_dashboard: OpenDashboard, processes: FakeProcesses, app_state: AppState
 ) -> None:
