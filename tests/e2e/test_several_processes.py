@@ -120,6 +120,15 @@ def test_a_run_whose_process_is_killed_has_failed_and_goes_on_when_the_job_is_re
     assert [each["reason"] for each in of_kind(run, "RunEnded")] == ["failed", "stopped"]
 
 
+def test_a_job_that_is_started_again_after_its_run_has_finished_ends_at_once(home: Home) -> None:
+    for restarts in (0, 1):
+        team = ProcessTeam(home, 2, job="nightly", restarts=restarts)
+        ends = team.run("train", *LONG, "--epochs", "1")
+        assert [status for status, _, _ in ends] == [0, 0], ends
+    (run,) = home.runs.iterdir()
+    assert len(of_kind(run, "RunStarted")) == 1
+
+
 def test_the_record_tells_which_process_failed_and_why(home: Home) -> None:
     code = (
         "import fmnist_tui.engine.session.take_part as module\n"

@@ -98,6 +98,7 @@ def run_or_continue(
     if earlier is None or (state.end_reason == FINISHED and not place.restarts):
         return run_training(start(), name, part)
     if state.end_reason == FINISHED:
+        session.meet_others()
         return CompletedStep(name, state, earlier)
     console.note(f"{earlier.name}: begun by the same job, goes on")
     recorded = recipes.read_recipe(earlier.config).config()

@@ -60,9 +60,11 @@ class Channel:
         self._store.set(f"run/{self._runs}", settings.model_dump_json())
 
     def end(self) -> None:
-        """Tell the others that no run follows."""
-        if self._keys is not None:
-            self._keys.set(f"run/{self._runs + 1}", "")
+        """Tell the others that no run follows, if they have been met."""
+        # Without the store they know.
+        with contextlib.suppress(RuntimeError):
+            if self._keys is not None:
+                self._keys.set(f"run/{self._runs + 1}", "")
 
     # -- the others ----------------------------------------------------------------------
 
@@ -87,6 +89,11 @@ class Channel:
             self._store.compare_set("failed", "", safe_text(text, 400))
 
     # -- all -----------------------------------------------------------------------------
+
+    def meet(self) -> None:
+        """Wait until all have arrived."""
+        if self._keys is None:
+            self._keys = self._find_keys()
 
     @contextlib.contextmanager
     def after_first_here(self) -> Iterator[None]:
@@ -150,17 +157,20 @@ class Channel:
     @property
     def _store(self) -> Store:
         """The keys of these processes, once all of them have arrived."""
-        if self._keys is None:
-            try:
-                store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=ANSWER_SECONDS)))
-                self._keys = PrefixStore(self._meet(store), store)
-            except (RuntimeError, ValueError) as error:
-                where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
-                why = f"cannot reach torchrun at {where}: {format_error(error)}"
-                raise UserError(why) from error
+        self.meet()
+        assert self._keys is not None
         return self._keys
 
-    def _meet(self, store: Store) -> str:
+    def _find_keys(self) -> Store:
+        try:
+            store, _, _ = next(rendezvous("env://", timeout=timedelta(seconds=ANSWER_SECONDS)))
+            return PrefixStore(self._name_round(store), store)
+        except (RuntimeError, ValueError) as error:
+            where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+            why = f"cannot reach torchrun at {where}: {format_error(error)}"
+            raise UserError(why) from error
+
+    def _name_round(self, store: Store) -> str:
         """Wait until all have arrived; returns the name of this round of processes.
 
         torchrun keeps the keys of the processes that it has started before. So each names itself

@@ -89,6 +89,12 @@ class Session:
         """Take part in the trainings of the first process, until it begins no other."""
         return self._start(Training(RunConfig(), is_led=True))
 
+    def meet_others(self) -> None:
+        """Wait for the other processes of this command: then `close` can tell them that no run
+        follows. A run that begins does so by itself."""
+        if self.place.is_several:
+            self.submit(lambda _: self._channel.meet()).result()
+
     def run_trial(self, config: RunConfig, trials_dir: Path) -> Training:
         """Start a trial of a sweep in the folder of its trials. It does not read the test split."""
         return self._start(Training(config, trials_dir=trials_dir))
