@@ -156,6 +156,14 @@ def test_a_process_that_hangs_ends_the_run_after_a_time(home: Home) -> None:
     assert ended["message"].startswith("another process has not answered for 6 s")
 
 
+def test_a_time_to_wait_that_is_no_number_is_refused_in_one_line(home: Home) -> None:
+    home.environment[ANSWER_VARIABLE] = "soon"
+    first, second = ProcessTeam(home, 2).run("train", *LONG)
+    line = f"fmnist-tui: {ANSWER_VARIABLE}='soon': must be a number of seconds\n"
+    assert (first[0], first[2]) == (1, line)
+    assert (second[0], second[2]) == (1, "")
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [

@@ -30,6 +30,7 @@ from fmnist_tui.util.text import safe_text
 # How long a process may not answer before the others give up; the variable sets another time.
 ANSWER_SECONDS = 600.0
 ANSWER_VARIABLE = "FMNIST_TUI_ANSWER_SECONDS"
+MOST_SECONDS = 86_400.0
 POLL_SECONDS = 0.05
 # After the death of a process torch reports a closed connection before its own report arrives.
 REPORT_SECONDS = 2.0
@@ -44,7 +45,7 @@ class Channel:
 
     def __init__(self, place: Place, is_ending: Callable[[], bool] = lambda: False) -> None:
         self.place, self._is_ending = place, is_ending
-        self.seconds = float(os.environ.get(ANSWER_VARIABLE, ANSWER_SECONDS))
+        self.seconds = _read_seconds()
         self._keys: Store | None = None
         self._runs = 0
         # of each process its id, its machine and a number drawn at its start
@@ -197,3 +198,11 @@ class Channel:
         raise UserError(
             f"not all {self.place.count} processes have arrived after {ANSWER_SECONDS:.0f} s"
         )
+
+
+def _read_seconds() -> float:
+    text = os.environ.get(ANSWER_VARIABLE) or str(ANSWER_SECONDS)
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) <= MOST_SECONDS:
+            return float(text)
+    raise UserError(f"{ANSWER_VARIABLE}={safe_text(text, 40)!r}: must be a number of seconds")

@@ -7,6 +7,7 @@ checkpoint) run at once if the thread is idle, and between two steps while it tr
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import math
 import threading
@@ -222,7 +223,9 @@ class Session:
                 self._run_to_end(self._running)
         WAIT.set_brief(False, 1)
         if self.place.is_several and self.place.is_first:
-            self._channel.end()
+            # A channel that cannot be made has been the error of a training.
+            with contextlib.suppress(UserError):
+                self._channel.end()
         self._refuse_waiting()
 
     def _run_to_end(self, training: Training) -> None:
