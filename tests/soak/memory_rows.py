@@ -43,6 +43,7 @@ epochs = 1
 batch_size = 256
 limit = {limit}
 device = "cpu"
+threads = 2
 [sweep]
 trials = {count}
 pruner = "none"
@@ -88,7 +89,7 @@ def train(session: Session, count: int, dataset: str, limit: int) -> None:
     rows = Rows()
     values = {"dataset": dataset, "model": "two-conv", "limit": limit, "batch_size": 256}
     for seed in range(count):
-        config = RunConfig.build({**values, "epochs": 1, "device": "cpu", "seed": seed})
+        config = RunConfig.build({**values, "epochs": 1, "device": "cpu", "threads": 2, "seed": seed})
         feed = RunFeed.of(session.train(config))
         training = feed.training
         assert training is not None

@@ -58,6 +58,7 @@ def in_session(*words: str) -> list[float]:
 def in_dashboard(folder: Path, data: Path, count: int, dataset: str) -> list[float]:
     """Start run after run with the space bar."""
     settings = {"DATASET": dataset, "LIMIT": str(IMAGES), "MODEL": "two-conv", "EPOCHS": "1"}
+    settings["THREADS"] = "2"  # with their number the memory of their buffers changes
     env = {
         **dashboard_env(folder),
         **{f"FMNIST_TUI_{name}": value for name, value in settings.items()},
