@@ -88,8 +88,9 @@ class Rows:
 def train(session: Session, count: int, dataset: str, limit: int) -> None:
     rows = Rows()
     values = {"dataset": dataset, "model": "two-conv", "limit": limit, "batch_size": 256}
+    values |= {"epochs": 1, "device": "cpu", "threads": 2}
     for seed in range(count):
-        config = RunConfig.build({**values, "epochs": 1, "device": "cpu", "threads": 2, "seed": seed})
+        config = RunConfig.build({**values, "seed": seed})
         feed = RunFeed.of(session.train(config))
         training = feed.training
         assert training is not None
