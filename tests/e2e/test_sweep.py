@@ -11,10 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from fmnist_tui.cli.support.sweeps.shares import GROUP_VARIABLE
 from fmnist_tui.runs.handover import has_process
 from tests.e2e import postgres
 from tests.e2e.fork_server import ForkedProcess
@@ -329,13 +327,15 @@ def test_a_second_ctrl_c_quits_at_once(home: Home) -> None:
 
 
 def test_of_several_workers_one_repeats_the_trial_of_another_and_none_outlives_its_parent(
-    home: Home,
+    home: Home, tmp_path: Path
 ) -> None:
     path = write_sweep(home.runs.parent, SEARCH.replace("epochs = 2", "epochs = 100000"))
-    parent = home.start("sweep", path, "--workers", "2")
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    code = f"import tempfile; tempfile.tempdir = {str(shared)!r}"
+    parent = home.start("sweep", path, "--workers", "2", code=code)
     trials = [wait_for_trial(home, parent, number) for number in (0, 1)]
-    shared = Path(psutil.Process(trials[0]["pid"]).environ()[GROUP_VARIABLE])
-    assert shared.is_dir()
+    assert list(shared.glob("fmnist-tui-sweep-*"))
     assert trials[0]["pid"] != trials[1]["pid"] and parent.pid not in {t["pid"] for t in trials}
     # Trial 0 is lost with its worker; the other worker tries its settings again.
     os.kill(trials[0]["pid"], signal.SIGKILL)
@@ -347,5 +347,5 @@ def test_of_several_workers_one_repeats_the_trial_of_another_and_none_outlives_i
     # The worker returns its trial to the study and ends.
     until(home, None, lambda trials: {t["number"]: t["state"] for t in trials}[2] == "stopped")
     wait_for(lambda: not has_process(again["pid"]))
-    assert not shared.exists()
+    assert not list(shared.glob("fmnist-tui-sweep-*"))
     assert " ended: it was ended by SIGKILL; the others go on" in parent.communicate()[1]

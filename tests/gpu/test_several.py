@@ -21,7 +21,10 @@ from tests.e2e.test_several_processes import RICH, losses, newest
 from tests.e2e.test_sweep import SEARCH, write_sweep
 from tests.engine.distributed.test_batch_norm import normalise
 
-NEEDS_TWO = pytest.mark.skipif(len(visible_gpus()) < 2, reason="needs two NVIDIA GPUs")
+# Without any, all tests of this folder are skipped for that reason.
+NEEDS_TWO = pytest.mark.skipif(
+    torch.cuda.is_available() and len(visible_gpus()) < 2, reason="needs two NVIDIA GPUs"
+)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -90,7 +91,10 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
 
 
 class _SettingsHelp(argparse.HelpFormatter):
-    """Tells of each setting what it can be."""
+    """Tells of each setting what it can be; no name is broken at its hyphen."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
 
     def _get_help_string(self, action: argparse.Action) -> str:
         about = action.help or ""
