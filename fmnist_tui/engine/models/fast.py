@@ -60,6 +60,25 @@ class WhitenedNetwork(nn.Module):
         return logits
 
 
+def pooled_convolution(inputs: int, outputs: int) -> list[nn.Module]:
+    """Pooling comes first of what follows the convolution: the rest has a quarter of the work."""
+    return [
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+        nn.MaxPool2d(2),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    ]
+
+
+def classify(channels: int, spec: ModelSpec) -> list[nn.Module]:
+    """The last layers, after three poolings."""
+    return [
+        nn.Flatten(),
+        nn.Dropout(spec.dropout),
+        nn.Linear(channels * ((spec.size - 2) // 8) ** 2, spec.classes),
+    ]
+
+
 def build(spec: ModelSpec) -> nn.Module:
     """Whitening, three convolutions with pooling and normalisation, one linear layer."""
     first, second, third = (spec.wide(count) for count in (32, 64, 128))
@@ -70,16 +89,8 @@ def build(spec: ModelSpec) -> nn.Module:
         nn.Conv2d(whitening.outputs, first, 3, padding=1, bias=False),
         nn.BatchNorm2d(first),
         nn.ReLU(inplace=True),
-        nn.Conv2d(first, second, 3, padding=1, bias=False),
-        nn.MaxPool2d(2),
-        nn.BatchNorm2d(second),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(second, third, 3, padding=1, bias=False),
-        nn.MaxPool2d(2),
-        nn.BatchNorm2d(third),
-        nn.ReLU(inplace=True),
-        nn.Flatten(),
-        nn.Dropout(spec.dropout),
-        nn.Linear(third * ((spec.size - 2) // 8) ** 2, spec.classes),
+        *pooled_convolution(first, second),
+        *pooled_convolution(second, third),
+        *classify(third, spec),
     )
     return WhitenedNetwork(whitening, body)

@@ -6,7 +6,12 @@ from __future__ import annotations
 from torch import nn
 
 from fmnist_tui.engine.models import ModelSpec
-from fmnist_tui.engine.models.fast import WhitenedNetwork, Whitening
+from fmnist_tui.engine.models.fast import (
+    WhitenedNetwork,
+    Whitening,
+    classify,
+    pooled_convolution,
+)
 
 DIRECTIONS = 8
 
@@ -17,16 +22,8 @@ def build(spec: ModelSpec) -> nn.Module:
     body = nn.Sequential(
         nn.MaxPool2d(2),
         nn.ReLU(inplace=True),
-        nn.Conv2d(whitening.outputs, first, 3, padding=1, bias=False),
-        nn.MaxPool2d(2),
-        nn.BatchNorm2d(first),
-        nn.ReLU(inplace=True),
-        nn.Conv2d(first, second, 3, padding=1, bias=False),
-        nn.MaxPool2d(2),
-        nn.BatchNorm2d(second),
-        nn.ReLU(inplace=True),
-        nn.Flatten(),
-        nn.Dropout(spec.dropout),
-        nn.Linear(second * ((spec.size - 2) // 8) ** 2, spec.classes),
+        *pooled_convolution(whitening.outputs, first),
+        *pooled_convolution(first, second),
+        *classify(second, spec),
     )
     return WhitenedNetwork(whitening, body)
