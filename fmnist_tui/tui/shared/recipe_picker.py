@@ -105,6 +105,6 @@ def describe(facts: RecipeFacts) -> Content:
     if (measured := facts.measured) is not None:
         seeds = f"{measured.seeds} seeds" if measured.seeds > 1 else "one seed"
         where = f"{safe_text(measured.data, 60)}, {seeds}, on {safe_text(measured.on, 60)}"
-        kind = "" if measured.warm_seconds else " The time is that in training steps."
-        lines.append(f"Measured: {where}.{kind}")
+        kind = "" if measured.warm_seconds else " (time in training steps)"
+        lines.append(f"Measured{kind}: {where}.")
     return Content(lines[0]) + Content.styled("\n" + "\n".join(lines[1:]), "$foreground-muted")

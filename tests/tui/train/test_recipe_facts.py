@@ -11,7 +11,7 @@ from fmnist_tui.config import recipes
 from fmnist_tui.config.recipes import Recipe
 from fmnist_tui.runs.listing import summarise_run
 from fmnist_tui.tui.shared.recipe_facts import RecipeFacts, find_facts
-from fmnist_tui.tui.shared.recipe_picker import RecipePicker
+from fmnist_tui.tui.shared.recipe_picker import RecipePicker, describe
 from fmnist_tui.util.errors import UserError
 from tests.tui.conftest import OpenDashboard
 from tests.tui.support import make_run, record_toasts, wait_until
@@ -69,3 +69,8 @@ async def test_the_recipes_can_be_chosen_where_the_runs_cannot_be_listed(
         await pilot.press("f")
         await wait_until(pilot, lambda: any("cannot read the runs" in said for said in toasts))
         assert isinstance(dashboard.screen, RecipePicker)
+
+
+def test_of_seconds_in_training_steps_it_is_said_first_where_a_narrow_dialog_keeps_it() -> None:
+    described = describe(RecipeFacts(load_measured_in_steps("one-conv"))).plain
+    assert "Measured (time in training steps): Fashion-MNIST" in described
