@@ -70,12 +70,12 @@ def pooled_convolution(inputs: int, outputs: int) -> list[nn.Module]:
     ]
 
 
-def classify(channels: int, spec: ModelSpec) -> list[nn.Module]:
+def classify(channels: int, size: int, classes: int, dropout: float) -> list[nn.Module]:
     """The last layers, after three poolings."""
     return [
         nn.Flatten(),
-        nn.Dropout(spec.dropout),
-        nn.Linear(channels * ((spec.size - 2) // 8) ** 2, spec.classes),
+        nn.Dropout(dropout),
+        nn.Linear(channels * ((size - 2) // 8) ** 2, classes),
     ]
 
 
@@ -91,6 +91,6 @@ def build(spec: ModelSpec) -> nn.Module:
         nn.ReLU(inplace=True),
         *pooled_convolution(first, second),
         *pooled_convolution(second, third),
-        *classify(third, spec),
+        *classify(third, spec.size, spec.classes, spec.dropout),
     )
     return WhitenedNetwork(whitening, body)

@@ -24,6 +24,6 @@ def build(spec: ModelSpec) -> nn.Module:
         nn.ReLU(inplace=True),
         *pooled_convolution(whitening.outputs, first),
         *pooled_convolution(first, second),
-        *classify(second, spec),
+        *classify(second, spec.size, spec.classes, spec.dropout),
     )
     return WhitenedNetwork(whitening, body)
